@@ -1,0 +1,137 @@
+"""What every route needs to know: who is calling, the database, the time, the page of a list."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from app.domain.callers import Caller
+from app.domain.errors import InvalidCursor, InvalidInput, Malformed, NotAllowed, NotAuthenticated, TooLarge
+from app.domain.events import parse_json
+from app.operations.authenticate import authenticate
+from app.operations.run_catalog_jobs import run_catalog_jobs
+from app.storage.catalog_snapshot import CatalogCache
+from app.storage.database import Database
+
+MAX_CATALOG_BODY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may hold, and the times that operations need to know."""
+
+    max_body_bytes: int
+    max_events: int
+    future: timedelta
+    lease_seconds: int
+    payment_terms_days: int
+
+
+def limits(request: Request) -> Limits:
+    found: Limits = request.app.state.limits
+    return found
+
+
+def catalog(request: Request) -> CatalogCache:
+    found: CatalogCache = request.app.state.catalog
+    return found
+
+
+def settle_catalog(request: Request) -> bool:
+    """Does what a catalog change left to do, for two seconds at most; a worker goes on with the rest.
+
+    True when nothing is left: then what was posted before the change is counted.
+    """
+    own = limits(request)
+    return run_catalog_jobs(
+        database(request), catalog(request), clock=request.app.state.clock, future=own.future,
+        lease_seconds=own.lease_seconds, budget_seconds=2,
+    )  # fmt: skip
+
+
+MAX_LIMIT = 1000
+
+
+def database(request: Request) -> Database:
+    found: Database = request.app.state.database
+    return found
+
+
+def now(request: Request) -> datetime:
+    clock: Callable[[], datetime] = request.app.state.clock
+    return clock()
+
+
+def require(scope: str) -> Callable[[Request], Any]:
+    """A dependency that gives the Caller when its key has the scope; 401 without a key, 403 without the scope."""
+
+    async def caller(request: Request) -> Caller:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token.strip():
+            raise NotAuthenticated("Send an API key as `Authorization: Bearer <api key>`.")
+        found = await run_in_threadpool(authenticate, database(request), token.strip())
+        if scope not in found.scopes:
+            raise NotAllowed(f"This API key has no {scope} scope.", scope=scope)
+        return found
+
+    return caller
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of a list: at most `limit` rows after the one that `after` names (None: from the start)."""
+
+    limit: int
+    after: str | None
+
+
+def page(request: Request) -> Page:
+    """The page asked for by `limit` and `cursor`."""
+    text = request.query_params.get("limit", "100")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_LIMIT):
+        raise InvalidInput.at("limit", f"limit must be a whole number from 1 to {MAX_LIMIT}")
+    cursor = request.query_params.get("cursor")
+    return Page(int(text), None if not cursor else decode_cursor(cursor))
+
+
+def encode_cursor(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> str:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return raw.decode()
+    except (binascii.Error, ValueError) as error:
+        raise InvalidCursor("This cursor was not given out by this service.") from error
+
+
+async def read_body(request: Request, *, limit: int) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be over the limit, before the rest is read."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(f"A body may have at most {limit} bytes.", limit_bytes=limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"A body may have at most {limit} bytes.", limit_bytes=limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def json_body(request: Request) -> Any:
+    """The body as JSON, numbers as exact decimals. Raises Malformed."""
+    raw = await read_body(request, limit=MAX_CATALOG_BODY_BYTES)
+    try:
+        return parse_json(raw)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("The body is not JSON that can be read.", reason=str(error)[:200]) from error

@@ -1,0 +1,91 @@
+"""The one table from a domain error to its status, and every error's answer (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from app.domain import errors
+
+PROBLEM_BASE = "/problems/"
+_log = logging.getLogger("quotepart.api")
+
+# The first family that an error belongs to decides, so the narrower ones stand first.
+STATUS_OF: tuple[tuple[type[errors.BillingError], int], ...] = (
+    (errors.Malformed, 400),
+    (errors.TooLarge, 413),
+    (errors.UnsupportedMediaType, 415),
+    (errors.InvalidInput, 422),
+    (errors.NotAuthenticated, 401),
+    (errors.NotAllowed, 403),
+    (errors.NotFound, 404),
+    (errors.PreconditionFailed, 412),
+    (errors.Conflict, 409),
+    (errors.Unavailable, 503),
+)
+
+
+def status_of(error: errors.BillingError) -> int:
+    return next((status for family, status in STATUS_OF if isinstance(error, family)), 500)
+
+
+def problem_of(error: errors.BillingError) -> dict[str, Any]:
+    """The members of a problem but `status` and `instance`, which only an HTTP answer has."""
+    problem: dict[str, Any] = {"type": PROBLEM_BASE + error.slug, "title": error.title, "detail": error.detail}
+    problem |= {name: value for name, value in error.facts.items() if value is not None}
+    if isinstance(error, errors.InvalidInput) and error.problems:
+        problem["errors"] = [{"pointer": item.pointer, "detail": item.detail} for item in error.problems]
+    return problem
+
+
+def problem_answer(
+    request: Request, status: int, problem: dict[str, Any], headers: dict[str, str] | None = None
+) -> Response:
+    """The problem as an answer, with its status and the path it came from."""
+    body = problem | {"status": status, "instance": request.url.path}
+    return Response(
+        msgspec.json.encode(body, enc_hook=str), status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def generic_problem(
+    request: Request, status: int, slug: str, detail: str, headers: dict[str, str] | None = None
+) -> Response:
+    title = slug.replace("-", " ").capitalize()
+    return problem_answer(request, status, {"type": PROBLEM_BASE + slug, "title": title, "detail": detail}, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Every 4xx and 5xx of every path answers as a problem."""
+
+    @app.exception_handler(errors.BillingError)
+    async def _billing(request: Request, error: errors.BillingError) -> Response:
+        status = status_of(error)
+        headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status)
+        return problem_answer(request, status, problem_of(error), headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> Response:
+        problems = [{"pointer": "/".join(map(str, item["loc"][1:])), "detail": item["msg"]} for item in error.errors()]
+        return problem_answer(
+            request, 422,
+            {"type": PROBLEM_BASE + "invalid-input", "title": "Invalid input",
+             "detail": "The request breaks a rule.", "errors": problems},
+        )  # fmt: skip
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        slugs = {404: "not-found", 405: "method-not-allowed"}
+        slug = slugs.get(error.status_code, "http-error")
+        return generic_problem(request, error.status_code, slug, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def _unknown(request: Request, error: Exception) -> Response:
+        _log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error)
+        return generic_problem(request, 500, "internal-error", "Something went wrong on our side; it was logged.")

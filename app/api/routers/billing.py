@@ -1,0 +1,270 @@
+"""Billing runs, jobs, invoices, previews."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.api.answers import json_answer
+from app.api.dependencies import Page, database, encode_cursor, json_body, limits, now, page, require
+from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
+from app.documents.invoice_csv import render_csv
+from app.documents.invoice_pdf import render_pdf
+from app.domain.callers import Caller
+from app.domain.errors import InvalidCursor, NotFound
+from app.domain.events import instant_text
+from app.domain.invoices import InvoiceLine
+from app.domain.periods import local_date
+from app.observability import metrics
+from app.operations.explain_line import explain_line, line_events
+from app.operations.list_jobs import find_job, job_to_wire
+from app.operations.preview_charges import preview_charges
+from app.operations.read_invoices import find_invoice, invoice_file, list_invoices
+from app.operations.resolve_tenant import resolve_tenant
+from app.operations.run_billing import find_run, start_billing_run
+from app.operations.settle_draft import discard_draft, issue_one
+from app.storage.billing_store import BillingRun
+from app.storage.invoice_store import InvoiceFilter, StoredInvoice
+from app.wire.events import event_to_wire
+from app.wire.invoices import invoice_to_wire
+from app.wire.requests import run_from_wire
+
+router = APIRouter(prefix="/v1", tags=["billing"])
+
+
+def run_to_wire(run: BillingRun) -> dict[str, Any]:
+    return {
+        "id": str(run.run_id), "status": run.status, "through": instant_text(run.through), "issue": run.issue,
+        "dry_run": run.dry_run, "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed,
+        "failures": list(run.failures), "unpriced": list(run.unpriced),
+    }  # fmt: skip
+
+
+@router.post("/billing-runs")
+async def post_billing_run(request: Request, caller: Caller = Depends(require("finance"))) -> Response:
+    """Starts a run over every billing instant at or before `through` that is not issued yet."""
+    wanted = run_from_wire(await json_body(request))
+    tenants = wanted.tenants
+    if caller.tenant_key is not None:
+        if any(key != caller.tenant_key for key in tenants):
+            raise NotFound("There is no such tenant.")
+        tenants = (caller.tenant_key,)
+
+    def work() -> BillingRun:
+        run, _ = start_billing_run(
+            database(request), through=wanted.through, issue=wanted.issue, dry_run=wanted.dry_run, now=now(request),
+            tenants=tenants, sellers=wanted.sellers, plans=wanted.plans,
+        )  # fmt: skip
+        wake: Callable[[], None] = request.app.state.wake_workers
+        wake()
+        return run
+
+    run = await run_in_threadpool(work)
+    return json_answer(run_to_wire(run), 202, {"Location": f"/v1/billing-runs/{run.run_id}"})
+
+
+@router.get("/billing-runs/{id}")
+async def get_billing_run(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """How far a run is."""
+    run = await run_in_threadpool(find_run, database(request), _uuid(id))
+    if run is None or (caller.tenant_key is not None and run.tenants != (caller.tenant_key,)):
+        raise NotFound("There is no such billing run.", billing_run_id=id)
+    return json_answer(run_to_wire(run))
+
+
+@router.get("/jobs/{id}")
+async def get_job(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """How far a job is."""
+    job = await run_in_threadpool(find_job, database(request), _uuid(id))
+    if job is None or caller.tenant_key is not None:
+        raise NotFound("There is no such job.", job_id=id)
+    return json_answer(job_to_wire(job))
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound("There is nothing of this id.", id=text) from error
+
+
+@router.get("/tenants/{key}/preview")
+async def get_preview(key: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """The open period so far, in the shape of an invoice; nothing is saved."""
+
+    def work() -> dict[str, Any]:
+        tenant = resolve_tenant(database(request), key, caller)
+        invoice = preview_charges(database(request), tenant.tenant_id, now=now(request))
+        shown = invoice_to_wire(invoice, today=now(request).date())
+        return shown | {"id": None, "status": "preview"}
+
+    return json_answer(await run_in_threadpool(work))
+
+
+# --- invoices ----------------------------------------------------------------------------------------------------------
+
+
+def _wire(request: Request, stored: StoredInvoice) -> dict[str, Any]:
+    return invoice_to_wire(stored.invoice, today=_today(stored, now(request)))
+
+
+def _today(stored: StoredInvoice, moment: datetime) -> date:
+    return local_date(moment, ZoneInfo(stored.invoice.time_zone))
+
+
+@router.get("/invoices")
+async def get_invoices(
+    request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
+) -> Response:
+    """Drafts and issued documents of every type, in order of their making."""
+    known_parameters(request, "status", "type", "buyer", "seller", "number", "period_start", "cursor", "limit")
+
+    def work() -> tuple[list[StoredInvoice], bool]:
+        wanted = _filter(request, caller)
+        if wanted is None:
+            return [], False
+        after = None if page.after is None else _position(page.after)
+        found = list_invoices(database(request), wanted, after=after, limit=page.limit + 1)
+        return found[: page.limit], len(found) > page.limit
+
+    shown, more = await run_in_threadpool(work)
+    cursor = encode_cursor(f"{shown[-1].place.invoice_id.hex} {shown[-1].place.tenant_id.hex}") if more else None
+    return json_answer({"data": [_wire(request, stored) for stored in shown], "next_cursor": cursor})
+
+
+def _filter(request: Request, caller: Caller) -> InvoiceFilter | None:
+    """The filter asked for; None where it names a tenant that there is not: then nothing matches."""
+    ids: dict[str, UUID | None] = {"buyer": None, "seller": None}
+    for name in ids:
+        key = text_parameter(request, name)
+        if key is not None:
+            try:
+                ids[name] = resolve_tenant(database(request), key, Caller(caller.scopes)).tenant_id
+            except NotFound:
+                return None
+    return InvoiceFilter(
+        choice_parameter(request, "status", ("draft", "issued")),
+        choice_parameter(request, "type", ("invoice", "credit_note", "statement")), ids["buyer"], ids["seller"],
+        text_parameter(request, "number"), instant_parameter(request, "period_start"),
+        visible_to=caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None),
+    )  # fmt: skip
+
+
+def _position(text: str) -> tuple[UUID, UUID]:
+    try:
+        invoice_id, tenant_id = text.split(" ")
+        return UUID(invoice_id), UUID(tenant_id)
+    except ValueError as error:
+        raise InvalidCursor("This cursor was not given out by this list.") from error
+
+
+_FILES: dict[str, tuple[str, Callable[[StoredInvoice], bytes]]] = {
+    "pdf": ("application/pdf", lambda stored: render_pdf(stored.invoice)),
+    "csv": ("text/csv; charset=utf-8", lambda stored: render_csv(stored.invoice)),
+}
+
+
+@router.get("/invoices/{id}.{format}")
+async def get_invoice_file(
+    id: str, format: str, request: Request, caller: Caller = Depends(require("read"))
+) -> Response:
+    """The document as PDF or CSV; for an issued one the same bytes at every request."""
+    if format not in _FILES:
+        raise NotFound(f"Documents come as JSON, .pdf and .csv, not .{format[:20]}.")
+    media_type, render = _FILES[format]
+
+    def work() -> tuple[bytes, str]:
+        stored = find_invoice(database(request), id, caller)
+        return invoice_file(database(request), stored, format, render), stored.invoice.number or "draft"
+
+    content, name = await run_in_threadpool(work)
+    disposition = f'inline; filename="{name}.{format}"'
+    return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
+
+
+@router.get("/invoices/{id}")
+async def get_invoice(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """One document."""
+    stored = await run_in_threadpool(find_invoice, database(request), id, caller)
+    return json_answer(_wire(request, stored))
+
+
+@router.post("/invoices/{id}/issue")
+async def post_issue(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
+    """Computes a draft once more and issues it: number, hash, and from then on unchangeable."""
+
+    def work() -> StoredInvoice:
+        stored = find_invoice(database(request), id, caller)
+        terms_days = limits(request).payment_terms_days
+        issued = issue_one(database(request), stored, now=now(request), terms_days=terms_days)
+        metrics.DOCUMENTS.labels(issued.invoice.type).inc()
+        return issued
+
+    return json_answer(_wire(request, await run_in_threadpool(work)))
+
+
+@router.post("/invoices/{id}/discard")
+async def post_discard(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
+    """Deletes a draft; its billing instant stays open."""
+
+    def work() -> None:
+        discard_draft(database(request), find_invoice(database(request), id, caller))
+
+    await run_in_threadpool(work)
+    return Response(status_code=204)
+
+
+# --- explanations ------------------------------------------------------------------------------------------------------
+
+
+def _line(stored: StoredInvoice, line: str) -> InvoiceLine:
+    for candidate in stored.invoice.lines:
+        if candidate.id == line:
+            return candidate
+    raise NotFound("This invoice has no such line.", line=line)
+
+
+@router.get("/invoices/{id}/lines/{line}/explanation")
+async def get_explanation(id: str, line: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """Why a line has its amount: plan version, quantity, every step."""
+    stored = await run_in_threadpool(find_invoice, database(request), id, caller)
+    return json_answer(explain_line(stored.invoice, _line(stored, line)))
+
+
+@router.get("/invoices/{id}/lines/{line}/events")
+async def get_line_events(
+    id: str, line: str, request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
+) -> Response:
+    """The events behind a line, and whether they are still those that it froze."""
+    known_parameters(request, "cursor", "limit")
+
+    def work() -> dict[str, Any]:
+        stored = find_invoice(database(request), id, caller)
+        wanted = _line(stored, line)
+        found = database(request).read(lambda connection: line_events(connection, stored, wanted))
+        start = _offset(page.after)
+        shown = found.events[start : start + page.limit]
+        more = start + page.limit < len(found.events)
+        data = [
+            event_to_wire(item.event)
+            | {"tenant": stored.invoice.buyer.key, "received_at": instant_text(item.received_at)}
+            for item in shown
+        ]
+        cursor = encode_cursor(str(start + page.limit)) if more else None
+        return {"data": data, "next_cursor": cursor, "verified": found.verified}
+
+    return json_answer(await run_in_threadpool(work))
+
+
+def _offset(after: str | None) -> int:
+    if after is None:
+        return 0
+    if not (after.isascii() and after.isdigit()):
+        raise InvalidCursor("This cursor was not given out by this list.")
+    return int(after[:12])

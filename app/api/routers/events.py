@@ -1,0 +1,203 @@
+"""Posting usage events, reading them back, cancelling one, and what lies in quarantine."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.api.answers import json_answer
+from app.api.dependencies import (
+    Page,
+    catalog,
+    database,
+    encode_cursor,
+    json_body,
+    limits,
+    now,
+    page,
+    read_body,
+    require,
+    settle_catalog,
+)  # fmt: skip
+from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
+from app.api.problems import PROBLEM_BASE, problem_answer
+from app.domain.callers import Caller
+from app.domain.errors import InvalidCursor, NotFound
+from app.domain.events import QUARANTINE_REASONS, instant_text, parse_instant
+from app.observability import metrics
+from app.operations.cancel_event import cancel_event
+from app.operations.ingest_events import Outcome, ingest_events
+from app.operations.list_events import EventFilter, list_events, list_quarantine
+from app.operations.list_jobs import find_job, job_to_wire
+from app.operations.release_quarantine import start_release
+from app.operations.resolve_tenant import resolve_tenant
+from app.wire.events import decode_events, event_to_wire
+from app.wire.requests import cancellation_from_wire, release_from_wire
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+_PLURALS = {
+    "accepted": "accepted", "duplicate": "duplicates", "conflict": "conflicts", "quarantined": "quarantined",
+    "rejected": "rejected",
+}  # fmt: skip
+
+
+@router.post("/events")
+async def post_events(request: Request, caller: Caller = Depends(require("ingest"))) -> Response:
+    """Keeps and counts usage events (CloudEvents 1.0), each once; answers for every one, after its commit."""
+    own = limits(request)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await read_body(request, limit=own.max_body_bytes)
+    began = time.perf_counter()
+
+    def work() -> tuple[list[Outcome], bool]:
+        sent, single = decode_events(body, media_type, max_events=own.max_events)
+        outcomes = ingest_events(
+            database(request), catalog(request), sent, now=now(request), future=own.future, bound_to=caller.tenant_id
+        )
+        return outcomes, single
+
+    outcomes, single = await run_in_threadpool(work)
+    _observe(outcomes, time.perf_counter() - began)
+    if single and outcomes[0].status == "rejected":
+        return problem_answer(request, 400, _problem(outcomes[0], ""))
+    return json_answer(_summary(outcomes))
+
+
+def _observe(outcomes: list[Outcome], seconds: float) -> None:
+    for status, count in Counter(outcome.status for outcome in outcomes).items():
+        metrics.EVENTS.labels(status).inc(count)
+    metrics.INGEST_SECONDS.observe(seconds)
+    lateness = [outcome.late_seconds for outcome in outcomes if outcome.status == "accepted"]
+    if lateness:
+        metrics.LATENESS_SECONDS.observe(max(lateness))
+
+
+def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
+    counts = Counter(outcome.status for outcome in outcomes)
+    answer: dict[str, Any] = {plural: counts[status] for status, plural in _PLURALS.items()}  # type: ignore[index]
+    answer["exceptions"] = [
+        _exception(index, outcome) for index, outcome in enumerate(outcomes) if outcome.status != "accepted"
+    ]
+    return answer
+
+
+def _exception(index: int, outcome: Outcome) -> dict[str, Any]:
+    entry: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status}
+    if outcome.reason is not None:
+        entry |= {"reason": outcome.reason, "detail": outcome.detail}
+    if outcome.status == "rejected":
+        entry["problem"] = _problem(outcome, f"/{index}")
+    return entry
+
+
+def _problem(outcome: Outcome, position: str) -> dict[str, Any]:
+    return {
+        "type": PROBLEM_BASE + "event-rejected", "title": "Event rejected", "detail": outcome.detail,
+        "errors": [{"pointer": f"#{position}{outcome.pointer}", "detail": outcome.detail}],
+    }  # fmt: skip
+
+
+@router.get("/events")
+async def get_events(
+    request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
+) -> Response:
+    """Kept events by time, cancelled ones included."""
+    known_parameters(request, "tenant", "type", "resource", "start", "end", "cursor", "limit")
+    tenant = text_parameter(request, "tenant")
+    if caller.tenant_key is not None:
+        if tenant not in (None, caller.tenant_key):
+            raise NotFound(f"There is no tenant {tenant!r}.")
+        tenant = caller.tenant_key
+    wanted = EventFilter(
+        tenant, text_parameter(request, "type"), text_parameter(request, "resource"),
+        instant_parameter(request, "start"), instant_parameter(request, "end"),
+    )  # fmt: skip
+    after = None if page.after is None else _event_position(page.after)
+    rows = await run_in_threadpool(list_events, database(request), wanted, after=after, limit=page.limit + 1)
+    shown, more = rows[: page.limit], len(rows) > page.limit
+    data = []
+    for stored, key in shown:
+        row = event_to_wire(stored.event) | {"tenant": key, "received_at": instant_text(stored.received_at)}
+        if stored.cancelled_at is not None:
+            row["cancelled_at"] = instant_text(stored.cancelled_at)
+        data.append(row)
+    last = shown[-1][0] if more else None
+    cursor = last and encode_cursor(f"{instant_text(last.at)} {last.tenant_id.hex} {last.identity.hex}")
+    return json_answer({"data": data, "next_cursor": cursor})
+
+
+def _event_position(text: str) -> Any:
+    try:
+        at, tenant, identity = text.split(" ")
+        return parse_instant(at), UUID(tenant), UUID(identity)
+    except ValueError as error:
+        raise InvalidCursor("This cursor was not given out by this list.") from error
+
+
+@router.post("/events/cancellations")
+async def post_cancellation(request: Request, caller: Caller = Depends(require("finance"))) -> Response:
+    """Counts an event no more. It is kept; what was billed of it is credited by the next billing run."""
+    wanted = cancellation_from_wire(await json_body(request))
+
+    def work() -> dict[str, Any]:
+        tenant = resolve_tenant(database(request), wanted.tenant, caller)
+        stored = cancel_event(
+            database(request), catalog(request), tenant_id=tenant.tenant_id, source=wanted.source, id=wanted.id,
+            reason=wanted.reason, now=now(request),
+        )  # fmt: skip
+        return event_to_wire(stored.event) | {
+            "tenant": wanted.tenant, "received_at": instant_text(stored.received_at),
+            "cancelled_at": instant_text(now(request)), "reason": wanted.reason,
+        }  # fmt: skip
+
+    return json_answer(await run_in_threadpool(work))
+
+
+@router.get("/quarantine")
+async def get_quarantine(
+    request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
+) -> Response:
+    """Events set aside, with their reason, in order of arrival."""
+    known_parameters(request, "reason", "cursor", "limit")
+    reason = choice_parameter(request, "reason", QUARANTINE_REASONS)
+    rows = await run_in_threadpool(
+        list_quarantine, database(request), reason=reason, tenant_id=caller.tenant_id,
+        after=None if page.after is None else _quarantine_position(page.after), limit=page.limit + 1,
+    )  # fmt: skip
+    shown, more = rows[: page.limit], len(rows) > page.limit
+    data = [
+        event_to_wire(row.event)
+        | {"reason": row.reason, "detail": row.detail, "received_at": instant_text(row.received_at)}
+        for row in shown
+    ]
+    cursor = encode_cursor(f"{instant_text(shown[-1].received_at)} {shown[-1].quarantine_id.hex}") if more else None
+    return json_answer({"data": data, "next_cursor": cursor})
+
+
+def _quarantine_position(text: str) -> Any:
+    try:
+        at, key = text.split(" ")
+        return parse_instant(at), UUID(key)
+    except ValueError as error:
+        raise InvalidCursor("This cursor was not given out by this list.") from error
+
+
+@router.post("/quarantine/releases")
+async def post_release(request: Request, caller: Caller = Depends(require("admin"))) -> Response:
+    """Tries quarantined events again, as a job; small ones are done when this answers."""
+    reason = release_from_wire(await json_body(request))
+
+    def work() -> dict[str, Any]:
+        job_id = start_release(database(request), reason=reason, tenant_id=caller.tenant_id, now=now(request))
+        settle_catalog(request)
+        job = find_job(database(request), job_id)
+        assert job is not None
+        return job_to_wire(job)
+
+    return json_answer(await run_in_threadpool(work), 202)

@@ -1,0 +1,75 @@
+"""Usage by window and group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.api.answers import json_answer
+from app.api.dependencies import database, limits, now, require, settle_catalog
+from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
+from app.domain.callers import Caller
+from app.domain.errors import InvalidInput, NotFound
+from app.domain.events import EARLIEST
+from app.domain.money import plain
+from app.domain.periods import Period, parse_zone
+from app.operations.resolve_tenant import resolve_tenant
+from app.operations.usage_report import UsageQuery, meter_is_ready, usage_report
+from app.wire.invoices import period_to_wire
+
+router = APIRouter(prefix="/v1", tags=["usage"])
+
+WINDOWS = ("minute", "hour", "day", "week", "month")
+
+
+@router.get("/usage")
+async def get_usage(request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """What was used, every event acknowledged before this request included, exactly in any time zone."""
+    known_parameters(request, "meter", "tenant", "start", "end", "window", "time_zone", "group_by", "resource")
+
+    def work() -> dict[str, Any]:
+        query = _query(request, caller)
+        if not meter_is_ready(database(request), query.meter):
+            settle_catalog(request)
+        meter, rows = usage_report(database(request), query)
+        data = [period_to_wire(row.period) | {"quantity": plain(row.quantity), "group": row.group} for row in rows]
+        return {"meter": meter.key, "unit": meter.unit, "data": data}
+
+    return json_answer(await run_in_threadpool(work))
+
+
+def _query(request: Request, caller: Caller) -> UsageQuery:
+    meter = text_parameter(request, "meter")
+    if meter is None:
+        raise InvalidInput.at("meter", "name the meter: ?meter=energy")
+    tenant = text_parameter(request, "tenant")
+    if caller.tenant_key is not None:
+        if tenant not in (None, caller.tenant_key):
+            raise NotFound(f"There is no tenant {tenant!r}.")
+        tenant = caller.tenant_key
+    zone_name = text_parameter(request, "time_zone")
+    if zone_name is None:
+        zone_name = resolve_tenant(database(request), tenant, caller).time_zone if tenant else "UTC"
+    try:
+        zone = parse_zone(zone_name)
+    except ValueError as error:
+        raise InvalidInput.at("time_zone", f"{zone_name!r} is not a time zone such as Europe/Paris") from error
+    window: Any = choice_parameter(request, "window", WINDOWS)
+    groups = tuple(name for text in request.query_params.getlist("group_by") for name in text.split(",") if name)
+    return UsageQuery(
+        meter, _period(request, window), zone, tenant, text_parameter(request, "resource"), window,
+        tuple(dict.fromkeys(groups)),
+    )  # fmt: skip
+
+
+def _period(request: Request, window: str | None) -> Period:
+    start, end = instant_parameter(request, "start"), instant_parameter(request, "end")
+    if window is not None and (start is None or end is None):
+        raise InvalidInput.at("start" if start is None else "end", "windows need both `start` and `end`")
+    start = start or EARLIEST
+    end = end or now(request) + limits(request).future
+    if not start < end:
+        raise InvalidInput.at("end", "end must lie after start")
+    return Period(start, end)

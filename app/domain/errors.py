@@ -1,0 +1,142 @@
+"""Every error of the service.
+
+    BillingError
+      InvalidInput           well-formed, but breaks a rule (422); names the field in `problems`
+        Malformed            cannot be read at all (400)
+        TooLarge             over a limit of size (413)
+        UnsupportedMediaType a body in a form that is not spoken here (415)
+      NotAuthenticated       no key, or one that is not known (401)
+      NotAllowed             the key lacks the scope (403)
+      NotFound               there is no such thing for this caller (404)
+      Conflict               the state forbids it (409)
+        PreconditionFailed   If-Match names another version (412)
+      Unavailable            right now it cannot be answered exactly; try again (503)
+
+An error carries a fixed `slug`, one sentence a customer may read, and facts as fields. It knows no HTTP:
+`api/problems.py` gives each family its status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One fault and where it lies, as a JSON pointer (RFC 6901) into what was sent."""
+
+    pointer: str
+    detail: str
+
+
+class BillingError(Exception):
+    """Base of every error that the service raises on purpose."""
+
+    slug = "billing-error"
+
+    def __init__(self, detail: str, **facts: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.facts = facts
+
+    @property
+    def title(self) -> str:
+        return self.slug.replace("-", " ").capitalize()
+
+
+class InvalidInput(BillingError):
+    """Well-formed, but it breaks a rule; `problems` says which field and why."""
+
+    slug = "invalid-input"
+
+    def __init__(self, detail: str, *, problems: tuple[FieldProblem, ...] = (), **facts: object) -> None:
+        super().__init__(detail, **facts)
+        self.problems = problems
+
+    @classmethod
+    def at(cls, pointer: str, detail: str) -> InvalidInput:
+        return cls(detail, problems=(FieldProblem(pointer, detail),))
+
+
+class Malformed(InvalidInput):
+    slug = "malformed"
+
+
+class TooLarge(InvalidInput):
+    slug = "too-large"
+
+
+class UnsupportedMediaType(InvalidInput):
+    slug = "unsupported-media-type"
+
+
+class InvalidCursor(Malformed):
+    slug = "invalid-cursor"
+
+
+class SubscriptionsOverlap(InvalidInput):
+    slug = "subscriptions-overlap"
+
+
+class CurrencyMismatch(InvalidInput):
+    slug = "currency-mismatch"
+
+
+class ThroughInFuture(InvalidInput):
+    slug = "through-in-future"
+
+
+class NotAuthenticated(BillingError):
+    slug = "not-authenticated"
+
+
+class NotAllowed(BillingError):
+    slug = "not-allowed"
+
+
+class NotFound(BillingError):
+    slug = "not-found"
+
+
+class Conflict(BillingError):
+    slug = "conflict"
+
+
+class PreconditionFailed(Conflict):
+    slug = "precondition-failed"
+
+
+class SubjectTaken(Conflict):
+    slug = "subject-taken"
+
+
+class PeriodAlreadyIssued(Conflict):
+    slug = "period-already-issued"
+
+
+class InvoiceAlreadyIssued(Conflict):
+    slug = "invoice-already-issued"
+
+
+class EarlierPeriodOpen(Conflict):
+    slug = "earlier-period-open"
+
+
+class EventAlreadyCancelled(Conflict):
+    slug = "event-already-cancelled"
+
+
+class CannotBill(Conflict):
+    """A period cannot be billed as the catalog stands: no operator, no tax rate, an address that the law asks for."""
+
+    slug = "cannot-bill"
+
+
+class Unavailable(BillingError):
+    slug = "unavailable"
+
+
+class CatchingUp(Unavailable):
+    """The meter is still being brought up to events that were stored before it was made or changed."""
+
+    slug = "catching-up"

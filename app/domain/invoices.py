@@ -1,0 +1,188 @@
+"""What is an invoice, what does it add up to, and what of it is fixed at issue?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, Literal
+
+from app.domain.charge_models import Component
+from app.domain.events import instant_text
+from app.domain.money import ZERO, plain, round_amount
+from app.domain.periods import Period
+from app.domain.rating.lines import Allowance
+from app.domain.tax import TaxGroup, TaxRate, group_tax
+
+InvoiceType = Literal["invoice", "credit_note", "statement"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    line1: str
+    postcode: str
+    city: str
+    country: str
+    line2: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A tenant's legal data as of issue. Absent texts are ''."""
+
+    key: str
+    name: str
+    registration: str = ""
+    vat_number: str = ""
+    address: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLine:
+    """amount = sum of components - sum of allowances. On a credit note amounts are positive where they lower what is owed.
+
+    `kind` is `charge` (a period billed for the first time), `difference` (late use of a period billed before) or
+    `credit`. `trace` is what the line was computed from, JSON-ready: `explain` renders it, `audit` computes it anew.
+    """
+
+    id: str
+    charge: str
+    description: str
+    period: Period
+    quantity: Decimal
+    unit: str
+    amount: Decimal
+    tax: TaxRate
+    components: tuple[Component, ...]
+    allowances: tuple[Allowance, ...] = ()
+    kind: Literal["charge", "difference", "credit"] = "charge"
+    reopens_usage: bool = False
+    subscription: str = ""
+    trace: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An earlier document that this one concerns: the invoice that a credit note lowers."""
+
+    invoice_id: str
+    number: str
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """A draft (no number, no hash) or an issued document; `credited` and `paid` stand outside the hashed content."""
+
+    id: str
+    type: InvoiceType
+    status: Literal["draft", "issued"]
+    seller: Party
+    buyer: Party
+    currency: str
+    language: str
+    time_zone: str
+    period: Period
+    lines: tuple[InvoiceLine, ...]
+    net: Decimal
+    tax: tuple[TaxGroup, ...]
+    total: Decimal
+    number: str = ""
+    issued_at: datetime | None = None
+    due_date: date | None = None
+    hash: str = ""
+    previous_hash: str = ""
+    references: tuple[Reference, ...] = ()
+    paid: Decimal = Decimal(0)
+    credited: Decimal = Decimal(0)
+
+
+def totals(
+    lines: tuple[InvoiceLine, ...], currency: str, *, credited: tuple[TaxGroup, ...] = ()
+) -> tuple[Decimal, tuple[TaxGroup, ...], Decimal]:
+    """Net, VAT by group, and total of a document (EN 16931, BR-CO-10 to BR-CO-17).
+
+    For a credit note `credited` is what earlier notes on the same invoice took back: its VAT is that of the cumulative
+    base less the VAT credited before, so that any number of notes adds up to the invoice's VAT to the cent.
+    """
+    net = sum((line.amount for line in lines), ZERO)
+    groups = group_tax(((line.tax, line.amount) for line in lines), currency)
+    before = {(group.category, group.rate): group for group in credited}
+    groups = tuple(_less_credited(group, before.get((group.category, group.rate)), currency) for group in groups)
+    return net, groups, net + sum((group.amount for group in groups), ZERO)
+
+
+def _less_credited(group: TaxGroup, before: TaxGroup | None, currency: str) -> TaxGroup:
+    if before is None:
+        return group
+    cumulative = round_amount((before.base + group.base) * group.rate / 100, currency)
+    return TaxGroup(group.category, group.rate, group.base, cumulative - before.amount)
+
+
+# --- what is fixed at issue --------------------------------------------------------------------------------------------
+
+
+def content(invoice: Invoice) -> dict[str, Any]:
+    """All of an issued document that may never change, JSON-ready; numbers as plain text, instants in UTC."""
+    return {
+        "id": invoice.id, "type": invoice.type, "number": invoice.number, "seller": _party(invoice.seller),
+        "buyer": _party(invoice.buyer), "currency": invoice.currency, "language": invoice.language,
+        "time_zone": invoice.time_zone, "period": _period(invoice.period),
+        "issued_at": invoice.issued_at and instant_text(invoice.issued_at),
+        "due_date": invoice.due_date and invoice.due_date.isoformat(),
+        "lines": [line_content(line) for line in invoice.lines], "net": plain(invoice.net),
+        "tax": [[group.category, plain(group.rate), plain(group.base), plain(group.amount)] for group in invoice.tax],
+        "total": plain(invoice.total),
+        "references": [[item.invoice_id, item.number, instant_text(item.issued_at)] for item in invoice.references],
+        "previous_hash": invoice.previous_hash,
+    }  # fmt: skip
+
+
+def line_content(line: InvoiceLine) -> dict[str, Any]:
+    """One line of that content; its trace takes part by its digest."""
+    return {
+        "id": line.id, "kind": line.kind, "subscription": line.subscription, "charge": line.charge,
+        "description": line.description, "period": _period(line.period), "quantity": plain(line.quantity),
+        "unit": line.unit, "amount": plain(line.amount), "tax": [line.tax.category, plain(line.tax.rate)],
+        "components": [
+            [item.kind, item.tier, plain(item.quantity), plain(item.unit_price), plain(item.amount)]
+            for item in line.components
+        ],
+        "allowances": [[item.description, plain(item.amount)] for item in line.allowances],
+        "reopens_usage": line.reopens_usage, "trace": sha256(_canonical(line.trace)).hexdigest(),
+    }  # fmt: skip
+
+
+def line_digest(line: InvoiceLine) -> bytes:
+    """32 bytes that change when anything of the line does: they let an audit name it."""
+    return sha256(_canonical(line_content(line))).digest()
+
+
+def content_hash(invoice: Invoice) -> str:
+    """SHA-256 of the canonical content, the hash of the document before it in its series included."""
+    return sha256(_canonical(content(invoice))).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _party(party: Party) -> dict[str, Any]:
+    return asdict(party)
+
+
+def _period(period: Period) -> list[str]:
+    return [instant_text(period.start), instant_text(period.end)]
+
+
+def due(invoice: Invoice) -> Decimal:
+    """What is still owed: total less payments and credit; nothing on a credit note or a draft."""
+    if invoice.type != "invoice" or invoice.status != "issued":
+        return ZERO
+    return invoice.total - invoice.paid - invoice.credited
+
+
+def is_overdue(invoice: Invoice, today: date) -> bool:
+    return invoice.due_date is not None and due(invoice) > 0 and invoice.due_date < today

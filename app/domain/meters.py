@@ -1,0 +1,263 @@
+"""Which events count for a meter, and what does one of them contribute?
+
+A meter `energy` sums `$.kwh` of `charging.session.ended` by station. Of {"kwh": "7.25", "station": "12"} at 08:40 it
+measures 7.25 into the bucket of 08:00 with the dimensions {"station": "12"}. One function, `measure`, decides this for
+ingestion, catch-up, edges and audit alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
+from functools import lru_cache
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from app.domain.events import AbsurdNumber, UsageEvent, json_equal
+from app.domain.money import plain
+
+Aggregation = Literal["count", "sum", "min", "max", "last", "unique"]
+AGGREGATIONS: tuple[Aggregation, ...] = ("count", "sum", "min", "max", "last", "unique")
+
+MAX_DIMENSION_LENGTH = 255
+_MAX_DIGITS = 38
+_MAX_DECIMALS = 18
+_MAX_INTEGER_DIGITS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """To `scale` decimals; `up` and `down` are away from and towards zero, `half_up` has ties away from zero."""
+
+    mode: Literal["up", "down", "half_up"]
+    scale: int
+
+
+def apply_rounding(rounding: Rounding, quantity: Decimal) -> Decimal:
+    """The quantity at the rounding's scale: 1.21 up at scale 0 is 2, -1.21 is -2."""
+    mode = {"up": ROUND_UP, "down": ROUND_DOWN, "half_up": ROUND_HALF_UP}[rounding.mode]
+    return quantity.quantize(Decimal(1).scaleb(-rounding.scale), mode)
+
+
+# --- paths into an event's data --------------------------------------------------------------------------------------
+
+
+class _Absent:
+    __slots__ = ()
+
+
+ABSENT = _Absent()
+_PATH = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_-]*|\['[^'\x00-\x1f]+'\]|\[\d{1,4}\])+", re.ASCII)
+_STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\['([^']+)'\]|\[(\d+)\]", re.ASCII)
+
+
+@lru_cache(maxsize=4096)
+def path_steps(path: str) -> tuple[str | int, ...]:
+    """The steps of a path such as `$.usage.kwh`, `$['odd name'][0]`. Raises ValueError for any other text."""
+    if len(path) > 500 or not _PATH.fullmatch(path):
+        raise ValueError("not a path such as $.kwh, $.usage.kwh or $['odd name']")
+    return tuple(
+        int(index) if index else (name or quoted) for name, quoted, index in (m.groups() for m in _STEP.finditer(path))
+    )
+
+
+def read_path(data: Any, path: str) -> Any:
+    """The value at the path, or ABSENT."""
+    value = data
+    for step in path_steps(path):
+        if isinstance(step, str):
+            if not isinstance(value, dict) or step not in value:
+                return ABSENT
+        elif not isinstance(value, list) or step >= len(value):
+            return ABSENT
+        value = value[step]
+    return value
+
+
+# --- filters ---------------------------------------------------------------------------------------------------------
+
+FilterOperator = Literal["eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte"]
+FILTER_OPERATORS: tuple[FilterOperator, ...] = ("eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Keeps the events whose property compares so. An absent property passes only `ne` and `not_in`."""
+
+    property: str
+    operator: FilterOperator
+    value: Any
+
+
+def passes(item: Filter, data: Mapping[str, Any]) -> bool:
+    value = read_path(data, item.property)
+    match item.operator:
+        case "eq":
+            return _equal(value, item.value)
+        case "ne":
+            return not _equal(value, item.value)
+        case "in":
+            return any(_equal(value, candidate) for candidate in item.value)
+        case "not_in":
+            return not any(_equal(value, candidate) for candidate in item.value)
+        case _:
+            return _ordered(item.operator, value, item.value)
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    return value is not ABSENT and json_equal(value, wanted)
+
+
+def _ordered(operator: str, value: Any, bound: Any) -> bool:
+    left, right = read_number(value), read_number(bound)
+    if left is None or right is None:
+        return False
+    return {"gt": left > right, "gte": left >= right, "lt": left < right, "lte": left <= right}[operator]
+
+
+# --- the meter -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One revision of a meter's measuring part. `meter_id` names the revision: its buckets are its own.
+
+    `state` is `building` until the events stored before it have been counted, `active` while it answers reads.
+    `newest` revisions decide whether an event can be accepted; an older active one measures what it can.
+    """
+
+    key: str
+    meter_id: UUID
+    event_type: str
+    aggregation: Aggregation
+    property: str = ""
+    dimensions: tuple[tuple[str, str], ...] = ()
+    filters: tuple[Filter, ...] = ()
+    rounding: Rounding | None = None
+    unit: str = ""
+    state: Literal["building", "active"] = "active"
+    newest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one event contributes to one meter: a Decimal, canonical text for `unique`, None for `count`."""
+
+    value: Decimal | str | None
+    dimensions: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasurable:
+    """Why a meter that names the event's type cannot measure it."""
+
+    detail: str
+
+
+def measure(meter: Meter, event: UsageEvent) -> Measured | Unmeasurable | None:
+    """What the event contributes to the meter; None where a filter excludes it. The event's type is the meter's."""
+    for item in meter.filters:
+        if not passes(item, event.data):
+            return None
+    dimensions = _dimensions(meter, event.data)
+    if dimensions is None:
+        return Unmeasurable(f"a dimension of meter {meter.key} is longer than {MAX_DIMENSION_LENGTH} characters")
+    if meter.aggregation == "count":
+        return Measured(None, dimensions)
+    raw = read_path(event.data, meter.property)
+    if meter.aggregation == "unique":
+        text = _unique_text(raw)
+        if text is None:
+            return Unmeasurable(f"{meter.property} is absent, null or no single value, and meter {meter.key} counts it")
+        return Measured(text, dimensions)
+    number = read_number(raw)
+    if number is None:
+        return Unmeasurable(f"{meter.property} is absent or not a number within bounds, and meter {meter.key} needs it")
+    return Measured(number, dimensions)
+
+
+_NUMBER_TEXT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?", re.ASCII)
+
+
+def read_number(value: Any) -> Decimal | None:
+    """The exact number of a JSON number or a string that holds one; None for anything else or out of bounds.
+
+    Bounds: at most 38 significant digits and 18 decimals, and an absolute value under 10^20.
+    """
+    if isinstance(value, bool) or isinstance(value, AbsurdNumber):
+        return None
+    if isinstance(value, int):
+        return Decimal(value) if -(10**_MAX_INTEGER_DIGITS) < value < 10**_MAX_INTEGER_DIGITS else None
+    if isinstance(value, str):
+        if len(value) > 100 or not _NUMBER_TEXT.fullmatch(value):
+            return None
+        value = Decimal(value)
+    return _within_bounds(value) if isinstance(value, Decimal) else None
+
+
+def _within_bounds(number: Decimal) -> Decimal | None:
+    if not number:
+        return Decimal(0)
+    if number.adjusted() >= _MAX_INTEGER_DIGITS:
+        return None
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)  # JSON has neither NaN nor infinity
+    significant = len(digits)
+    while significant > 1 and digits[significant - 1] == 0:
+        significant -= 1
+    decimals = -(exponent + len(digits) - significant)
+    if significant > _MAX_DIGITS or decimals > _MAX_DECIMALS:
+        return None
+    return Decimal(plain(number)) if exponent > 0 else number
+
+
+def _unique_text(value: Any) -> str | None:
+    """Text that is equal for JSON-equal scalars and differs otherwise; None for what is no scalar."""
+    if isinstance(value, bool):
+        return f"b:{value}"
+    if isinstance(value, AbsurdNumber):
+        return f"a:{value}"
+    if isinstance(value, str):
+        return f"s:{value}"
+    if isinstance(value, int):
+        return f"n:{value}"
+    if isinstance(value, Decimal):
+        sign, digits, exponent = value.as_tuple()
+        if not value:
+            return "n:0"
+        assert isinstance(exponent, int)
+        if value == value.to_integral_value() and value.adjusted() < 400:
+            return f"n:{int(value)}"
+        text = "".join(map(str, digits)).rstrip("0")
+        return f"n:{'-' * sign}{text}e{exponent + len(digits) - len(text)}"
+    return None
+
+
+def _dimensions(meter: Meter, data: Mapping[str, Any]) -> str | None:
+    """Canonical JSON of the dimension values; a missing value, null and what is no scalar are null. None if too long."""
+    if not meter.dimensions:
+        return "{}"
+    values: dict[str, str | None] = {}
+    for name, path in meter.dimensions:
+        text = dimension_text(read_path(data, path))
+        if text is not None and len(text) > MAX_DIMENSION_LENGTH:
+            return None
+        values[name] = text
+    return msgspec.json.encode(values, order="sorted").decode()
+
+
+def dimension_text(value: Any) -> str | None:
+    """The group value of a JSON scalar: text as it is, true as "true", 12.50 as "12.5"."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**300 else f"{Decimal(value):e}"
+    if isinstance(value, Decimal):
+        return plain(value) if abs(value.adjusted()) < 200 else str(value)
+    return None

@@ -1,0 +1,219 @@
+"""What does a plan charge for, and from when?
+
+A plan has versions; a published one never changes. Version 1 in force from 1 May and version 2 from 8 May rate the
+first seven days of May by the one and the rest by the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from app.domain.charge_models import ChargeModel, Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.domain.errors import FieldProblem
+from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS, ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """Either `percent` of what was priced, or a fixed `amount` (never more than what was priced)."""
+
+    percent: Decimal | None = None
+    amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCharge:
+    """A meter (None only for a flat charge) and a price inside a plan. `allowance` is in the meter's unit."""
+
+    key: str
+    model: ChargeModel
+    meter: str | None = None
+    allowance: Decimal | None = None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    discount: Discount | None = None
+    tax: str | None = None
+    timing: Literal["arrears", "advance"] = "arrears"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTerms:
+    """What a plan version fixes: everything but its name and its start."""
+
+    currency: str
+    interval: Literal["month", "year"]
+    anchor: Literal["calendar", "anniversary"]
+    charges: tuple[PlanCharge, ...]
+    proration: Literal["day", "second"] = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanVersion:
+    """A published version; in force from `effective_at` until the next version's."""
+
+    plan: str
+    version: int
+    effective_at: datetime
+    terms: PlanTerms
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan with its published versions, oldest first, and the draft of the next one, if there is any."""
+
+    key: str
+    name: str
+    draft: PlanTerms | None = None
+    versions: tuple[PlanVersion, ...] = ()
+
+    @property
+    def latest(self) -> PlanVersion | None:
+        return self.versions[-1] if self.versions else None
+
+    @property
+    def shown_terms(self) -> PlanTerms:
+        """The draft's terms, else the latest version's."""
+        terms = self.draft or (self.latest and self.latest.terms)
+        assert terms, "a plan begins with a draft, and loses it to a version only"
+        return terms
+
+
+OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "discount", "tax", "description")
+"""The fields of a charge that one subscription may have otherwise. Its meter and timing stay the plan's."""
+
+
+# --- rules of terms ------------------------------------------------------------------------------------------------------
+
+_MAX_PRICE = Decimal(10) ** 15
+_MAX_QUANTITY = Decimal(10) ** 20
+_MAX_QUANTITY_DECIMALS = 18
+
+
+def terms_problems(terms: PlanTerms) -> list[FieldProblem]:
+    """Every rule that the terms break; pointers start at the terms, as "/charges/0/model/tiers/1/up_to"."""
+    problems = [
+        FieldProblem(f"/charges/{index}{problem.pointer}", problem.detail)
+        for index, charge in enumerate(terms.charges)
+        for problem in charge_problems(charge, terms.currency)
+    ]
+    seen: set[str] = set()
+    for index, charge in enumerate(terms.charges):
+        if charge.key in seen:
+            problems.append(FieldProblem(f"/charges/{index}/key", f"another charge has the key {charge.key!r}"))
+        seen.add(charge.key)
+    return problems
+
+
+def charge_problems(charge: PlanCharge, currency: str) -> list[FieldProblem]:
+    """Every rule that the charge breaks; pointers start at the charge."""
+    return [*_kind_problems(charge), *_amount_problems(charge, currency), *_model_problems(charge.model)]
+
+
+def _kind_problems(charge: PlanCharge) -> Iterator[FieldProblem]:
+    if isinstance(charge.model, Flat):
+        if charge.meter is not None:
+            yield FieldProblem("/meter", "a flat charge measures nothing: leave the meter out")
+        if charge.allowance is not None:
+            yield FieldProblem("/allowance", "a flat charge has no quantity to deduct an allowance from")
+        return
+    if charge.meter is None:
+        yield FieldProblem("/meter", "this model prices use: name the meter that measures it")
+    if charge.timing == "advance":
+        yield FieldProblem("/timing", "only a flat charge is due in advance: use is known afterwards")
+
+
+def _amount_problems(charge: PlanCharge, currency: str) -> Iterator[FieldProblem]:
+    for name in ("minimum", "maximum"):
+        amount: Decimal | None = getattr(charge, name)
+        if amount is not None:
+            yield from _money(f"/{name}", amount, currency)
+    if charge.minimum is not None and charge.maximum is not None and charge.minimum > charge.maximum:
+        yield FieldProblem("/minimum", "the minimum is above the maximum")
+    if charge.allowance is not None:
+        yield from _quantity("/allowance", charge.allowance, may_be_zero=True)
+    if charge.discount is not None:
+        yield from _discount_problems(charge.discount, currency)
+
+
+def _discount_problems(discount: Discount, currency: str) -> Iterator[FieldProblem]:
+    if (discount.percent is None) is (discount.amount is None):
+        yield FieldProblem("/discount", "a discount is either a percent or an amount")
+    if discount.percent is not None and not 0 <= discount.percent <= 100:
+        yield FieldProblem("/discount/percent", "a percentage lies between 0 and 100")
+    if discount.percent is not None and _decimals(discount.percent) > MAX_PRICE_DECIMALS:
+        yield FieldProblem("/discount/percent", f"at most {MAX_PRICE_DECIMALS} decimals")
+    if discount.amount is not None:
+        yield from _money("/discount/amount", discount.amount, currency)
+
+
+def _model_problems(model: ChargeModel) -> Iterator[FieldProblem]:
+    match model:
+        case Flat(amount):
+            yield from _price("/model/amount", amount)
+        case PerUnit(unit_price):
+            yield from _price("/model/unit_price", unit_price)
+        case Package(size, price):
+            yield from _quantity("/model/size", size)
+            yield from _price("/model/price", price)
+        case Graduated(tiers) | Volume(tiers):
+            yield from _tier_problems(tiers)
+
+
+def _tier_problems(tiers: tuple[Tier, ...]) -> Iterator[FieldProblem]:
+    below = ZERO
+    for index, tier in enumerate(tiers):
+        pointer, is_last = f"/model/tiers/{index}", index == len(tiers) - 1
+        yield from _price(f"{pointer}/unit_price", tier.unit_price)
+        if tier.flat is not None:
+            yield from _price(f"{pointer}/flat", tier.flat)
+        if tier.up_to is None:
+            if not is_last:
+                yield FieldProblem(f"{pointer}/up_to", "only the last tier has no bound")
+            continue
+        if is_last:
+            yield FieldProblem(f"{pointer}/up_to", "the last tier has no bound: its up_to is null")
+        if tier.up_to <= below:
+            rule = "above the bound before it" if below else "above 0"
+            yield FieldProblem(f"{pointer}/up_to", f"tiers go upwards: a bound is {rule}")
+        else:
+            yield from _quantity(f"{pointer}/up_to", tier.up_to)
+            below = tier.up_to
+
+
+def _price(pointer: str, price: Decimal) -> Iterator[FieldProblem]:
+    if not 0 <= price < _MAX_PRICE:
+        yield FieldProblem(pointer, "a price is 0 or more, and under 10^15")
+    elif _decimals(price) > MAX_PRICE_DECIMALS:
+        yield FieldProblem(pointer, f"a price has at most {MAX_PRICE_DECIMALS} decimals")
+
+
+def _money(pointer: str, amount: Decimal, currency: str) -> Iterator[FieldProblem]:
+    decimals = CURRENCY_DECIMALS[currency]
+    if not 0 <= amount < _MAX_PRICE:
+        yield FieldProblem(pointer, "an amount is 0 or more, and under 10^15")
+    elif _decimals(amount) > decimals:
+        yield FieldProblem(pointer, f"an amount in {currency} has at most {decimals} decimals")
+
+
+def _quantity(pointer: str, quantity: Decimal, *, may_be_zero: bool = False) -> Iterator[FieldProblem]:
+    if quantity < 0 or (not quantity and not may_be_zero) or quantity >= _MAX_QUANTITY:
+        yield FieldProblem(pointer, f"a quantity is {'0 or more' if may_be_zero else 'above 0'}, and under 10^20")
+    elif _decimals(quantity) > _MAX_QUANTITY_DECIMALS:
+        yield FieldProblem(pointer, f"a quantity has at most {_MAX_QUANTITY_DECIMALS} decimals")
+
+
+def _decimals(number: Decimal) -> int:
+    """Decimals that are not trailing zeros: 0.50 has one."""
+    exponent = number.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    return max(0, -exponent)
+
+
+def schedule_of(terms: PlanTerms) -> tuple[str, str, str]:
+    """What no version of a plan may change: currency, interval and anchor. Billing instants are counted by them."""
+    return terms.currency, terms.interval, terms.anchor

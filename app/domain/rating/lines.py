@@ -1,0 +1,79 @@
+"""What goes into rating one charge over one stretch, what is in progress, and what comes out. All immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain.charge_models import Component
+from app.domain.meters import Rounding
+from app.domain.money import ZERO
+from app.domain.plans import PlanCharge
+
+
+@dataclass(frozen=True, slots=True)
+class RatingTerms:
+    """All that fixes the price of a quantity: rating is a function of these terms and a `MeasuredUsage` alone.
+
+    `used` of `full` (days or seconds, both whole numbers) is the share of the billing period that the stretch covers:
+    flat amounts and the minimum are due in that share. `rounding` is the meter's, None where it states none.
+    """
+
+    charge: PlanCharge
+    currency: str
+    used: int
+    full: int
+    rounding: Rounding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one stage left behind: the quantity still to be priced and the amount so far (None before pricing)."""
+
+    stage: str
+    quantity: Decimal
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A discount on a line: the amount that is taken off (EN 16931, BG-27), negative only where the line itself is."""
+
+    description: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A line in progress: what every stage takes and returns.
+
+    `quantity` is the measured one, rounded by the first stage and then left alone; `quantity_to_price` is what is left
+    of it to be priced. There are no components before pricing, and always some after it.
+    """
+
+    terms: RatingTerms
+    quantity: Decimal
+    quantity_to_price: Decimal
+    components: tuple[Component, ...] = ()
+    allowances: tuple[Allowance, ...] = ()
+
+    @property
+    def amount(self) -> Decimal:
+        """Components - allowances; 0 before pricing."""
+        priced = sum((item.amount for item in self.components), ZERO)
+        return priced - sum((item.amount for item in self.allowances), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class RatedLine:
+    """A plan charge's result: amount = components - allowances.
+
+    `quantity` is the rounded measured one, before the free units came off; `steps` has one step a stage, in order.
+    """
+
+    terms: RatingTerms
+    quantity: Decimal
+    components: tuple[Component, ...]
+    allowances: tuple[Allowance, ...]
+    amount: Decimal
+    steps: tuple[Step, ...]

@@ -1,0 +1,304 @@
+"""Recompute everything from the events and from what was recorded, and report every difference.
+
+Events: identity and content digest of each row. Buckets: each against the fold of its events. Lines: each against the
+rating of its own trace. Documents: totals, numbers without gap, hashes and their chain. Also listed, and no difference:
+`unpriced` usage, and meters that are still being built (their buckets are not whole yet).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.acceptance import contribution
+from app.domain.aggregation import Bucket, BucketKey, Fold, add_to
+from app.domain.events import content_digest, identity_of, instant_text
+from app.domain.invoices import InvoiceLine, content_hash, line_digest, totals
+from app.domain.meters import Measured, Meter, measure
+from app.domain.money import ZERO, plain
+from app.domain.tax import TaxGroup
+from app.operations.list_unpriced import list_unpriced
+from app.operations.rate_period import rate_trace, rated_to_trace
+from app.storage import event_store, invoice_store, meter_store, tenant_store, usage_store
+from app.storage.database import Database
+from app.storage.event_store import StoredEvent
+from app.storage.invoice_store import SeriesState, StoredInvoice
+
+_PAGE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row that is not what it should be. `table` and `row` name it; `expected` and `found` are texts."""
+
+    table: str
+    row: dict[str, str]
+    what: str
+    expected: str
+    found: str
+
+
+@dataclass
+class Audit:
+    """What was looked at, and what was found."""
+
+    events: int = 0
+    buckets: int = 0
+    lines: int = 0
+    documents: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    unpriced: list[dict[str, Any]] = field(default_factory=list)
+    building: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.differences
+
+
+Progress = Callable[[str, int], None]
+"""Told (what is being looked at, how many so far)."""
+
+
+def audit_books(database: Database, *, now: datetime, progress: Progress | None = None) -> Audit:
+    """The audit of one unchanging snapshot of the database; writes nothing."""
+    return database.read(lambda connection: _audit(connection, now, progress or (lambda _what, _count: None)))
+
+
+def _audit(connection: Connection, now: datetime, progress: Progress) -> Audit:
+    audit = Audit()
+    meters = meter_store.load(connection)
+    audit.building = [meter.key for meter in meters if meter.state == "building"]
+    keys = {tenant.tenant_id: tenant.key for tenant in tenant_store.all_tenants(connection)}
+    _audit_events(connection, audit, meters, keys, progress)
+    for seller_id, series in invoice_store.all_series(connection):
+        _audit_series(connection, audit, seller_id, series, keys, progress)
+    audit.unpriced = list_unpriced(connection, through=now)
+    return audit
+
+
+# --- events and buckets ------------------------------------------------------------------------------------------------
+
+
+def _audit_events(
+    connection: Connection, audit: Audit, meters: list[Meter], keys: dict[UUID, str], progress: Progress
+) -> None:
+    """Walks the events by key, so one tenant's are together, and compares its buckets with what they fold to."""
+    active = [meter for meter in meters if meter.state == "active"]
+    by_type: dict[str, list[Meter]] = {}
+    for meter in active:
+        by_type.setdefault(meter.event_type, []).append(meter)
+    seen: set[UUID] = set()
+    for tenant_id, stored_events in _by_tenant(connection):
+        expected: dict[BucketKey, Bucket] = {}
+        seen.add(tenant_id)
+        for stored in stored_events:
+            audit.events += 1
+            if audit.events % _PAGE == 0:
+                progress("events", audit.events)
+            _check_event(audit, stored, keys)
+            if stored.cancelled_at is None:
+                _count(expected, stored, by_type.get(stored.event.type, []))
+        _check_buckets(connection, audit, active, tenant_id, expected, keys)
+    strangers = {row[0] for row in usage_store.spans(connection, [meter.meter_id for meter in active])} - seen
+    for tenant_id in strangers:
+        _check_buckets(connection, audit, active, tenant_id, {}, keys)
+
+
+def _by_tenant(connection: Connection) -> Iterator[tuple[UUID, Iterator[StoredEvent]]]:
+    """(tenant, its events) in key order; each tenant's events are to be used up before the next is asked for."""
+
+    def walk() -> Iterator[StoredEvent]:
+        after = None
+        while True:
+            rows = event_store.after_key(connection, type=None, older_than=None, after=after, limit=_PAGE)
+            yield from rows
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1].key
+
+    return groupby(walk(), key=lambda stored: stored.tenant_id)
+
+
+def _check_event(audit: Audit, stored: StoredEvent, keys: dict[UUID, str]) -> None:
+    event = stored.event
+    row = {"tenant": keys.get(stored.tenant_id, str(stored.tenant_id)), "source": event.source, "id": event.id}
+    if identity_of(event.source, event.id) != stored.identity:
+        audit.differences.append(
+            Difference("events", row, "identity", stored.identity.hex, identity_of(event.source, event.id).hex)
+        )
+    found = content_digest(event)
+    if found != stored.digest:
+        audit.differences.append(Difference("events", row, "content digest", stored.digest.hex(), found.hex()))
+    if event.time is not None and event.time != stored.at:
+        audit.differences.append(Difference("events", row, "time", instant_text(event.time), instant_text(stored.at)))
+
+
+def _count(expected: dict[BucketKey, Bucket], stored: StoredEvent, meters: list[Meter]) -> None:
+    for meter in meters:
+        measured = measure(meter, stored.event)
+        if isinstance(measured, Measured):
+            add_to(
+                expected,
+                contribution(
+                    meter, measured, stored.event, tenant_id=stored.tenant_id, identity=stored.identity, at=stored.at
+                ),
+            )
+
+
+def _check_buckets(
+    connection: Connection, audit: Audit, meters: list[Meter], tenant_id: UUID, expected: dict[BucketKey, Bucket],
+    keys: dict[UUID, str],
+) -> None:  # fmt: skip
+    left = dict(expected)
+    for meter in meters:
+        for bucket in usage_store.of_tenant(connection, tenant_id=tenant_id, meter_id=meter.meter_id):
+            audit.buckets += 1
+            wanted = left.pop(bucket.key, None)
+            where = _bucket_row(bucket, meter, keys)
+            if wanted is None:
+                audit.differences.append(Difference("buckets", where, "no event folds to it", "no bucket", "a bucket"))
+                continue
+            audit.differences += _fold_differences(where, wanted, bucket)
+    names = {meter.meter_id: meter for meter in meters}
+    for bucket in left.values():
+        where = _bucket_row(bucket, names[bucket.key.meter_id], keys)
+        audit.differences.append(Difference("buckets", where, "missing", "a bucket", "no bucket"))
+
+
+def _bucket_row(bucket: Bucket, meter: Meter, keys: dict[UUID, str]) -> dict[str, str]:
+    return {
+        "tenant": keys.get(bucket.key.tenant_id, str(bucket.key.tenant_id)), "meter": meter.key,
+        "start": instant_text(bucket.key.start), "resource": bucket.resource, "dimensions": bucket.dimensions,
+    }  # fmt: skip
+
+
+def _fold_differences(where: dict[str, str], wanted: Bucket, found: Bucket) -> list[Difference]:
+    differences = [
+        Difference("buckets", where, name, _text(getattr(wanted.fold, name)), _text(getattr(found.fold, name)))
+        for name in Fold.__dataclass_fields__
+        if getattr(wanted.fold, name) != getattr(found.fold, name)
+    ]
+    for name in ("resource", "dimensions"):
+        if getattr(wanted, name) != getattr(found, name):
+            differences.append(Difference("buckets", where, name, getattr(wanted, name), getattr(found, name)))
+    return differences
+
+
+def _text(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+# --- documents ---------------------------------------------------------------------------------------------------------
+
+
+def _audit_series(
+    connection: Connection,
+    audit: Audit,
+    seller_id: UUID,
+    series: SeriesState,
+    keys: dict[UUID, str],
+    progress: Progress,
+) -> None:
+    """Walks a seller's documents in order: numbers, chain and content of each."""
+    seller = keys.get(seller_id, str(seller_id))
+    previous: StoredInvoice | None = None
+    credited: dict[tuple[UUID, UUID], list[TaxGroup]] = {}
+    position = 0
+    while True:
+        page = invoice_store.in_series(connection, seller_id, after=position, limit=500)
+        for stored in page:
+            _check_order(audit, stored, previous, seller)
+            _check_document(connection, audit, stored, credited)
+            previous = stored
+            audit.documents += 1
+            progress("documents", audit.documents)
+        if len(page) < 500:
+            break
+        position = page[-1].sequence or 0
+    last_hash, total = (previous.invoice.hash, previous.sequence or 0) if previous else ("", 0)
+    if (last_hash, total) != (series.last_hash, series.total):
+        audit.differences.append(
+            Difference(
+                "number_series", {"seller": seller}, "end of the series", f"{series.total} {series.last_hash}",
+                f"{total} {last_hash}",
+            )
+        )  # fmt: skip
+
+
+def _check_order(audit: Audit, stored: StoredInvoice, previous: StoredInvoice | None, seller: str) -> None:
+    invoice = stored.invoice
+    row = {"seller": seller, "number": invoice.number, "id": invoice.id}
+    year = invoice.number.partition("-")[0]
+    before_year, _, before_text = previous.invoice.number.partition("-") if previous else (year, "", "0")
+    expected_number = int(before_text) + 1 if year == before_year else 1
+    expected = (
+        (previous.sequence or 0) + 1 if previous else 1, f"{year}-{expected_number:06}",
+        previous.invoice.hash if previous else "",
+    )  # fmt: skip
+    found = (stored.sequence, invoice.number, invoice.previous_hash)
+    for name, wanted, value in zip(("sequence", "number", "previous hash"), expected, found, strict=True):
+        if wanted != value:
+            audit.differences.append(Difference("invoices", row, name, str(wanted), str(value)))
+    if previous and invoice.issued_at and previous.invoice.issued_at and invoice.issued_at < previous.invoice.issued_at:
+        audit.differences.append(
+            Difference(
+                "invoices", row, "issued at", f"not before {instant_text(previous.invoice.issued_at)}",
+                instant_text(invoice.issued_at),
+            )
+        )  # fmt: skip
+
+
+def _check_document(
+    connection: Connection, audit: Audit, stored: StoredInvoice, credited: dict[tuple[UUID, UUID], list[TaxGroup]]
+) -> None:
+    invoice, place = stored.invoice, stored.place
+    row = {"number": invoice.number, "id": invoice.id}
+    digests = invoice_store.stored_digests(connection, place.tenant_id, place.invoice_id)
+    for line, digest in zip(invoice.lines, digests, strict=True):
+        audit.lines += 1
+        audit.differences += _line_differences(row | {"line": line.id}, line, digest)
+    before: tuple[TaxGroup, ...] = ()
+    if place.credits_id is not None:
+        earlier = credited.setdefault((place.tenant_id, place.credits_id), [])
+        before = _summed(earlier)
+        earlier.extend(invoice.tax)
+    net, groups, total = totals(invoice.lines, invoice.currency, credited=before)
+    for name, wanted, found in (
+        ("net", net, invoice.net), ("total", total, invoice.total), ("tax", groups, invoice.tax),
+    ):  # fmt: skip
+        if wanted != found:
+            audit.differences.append(Difference("invoices", row, name, _text(wanted), _text(found)))
+    if content_hash(invoice) != invoice.hash:
+        audit.differences.append(Difference("invoices", row, "hash", content_hash(invoice), invoice.hash))
+
+
+def _summed(groups: list[TaxGroup]) -> tuple[TaxGroup, ...]:
+    sums: dict[tuple[str, Decimal], tuple[Decimal, Decimal]] = {}
+    for group in groups:
+        base, amount = sums.get((group.category, group.rate), (ZERO, ZERO))
+        sums[group.category, group.rate] = (base + group.base, amount + group.amount)
+    return tuple(TaxGroup(category, rate, *pair) for (category, rate), pair in sums.items())
+
+
+def _line_differences(row: dict[str, str], line: InvoiceLine, digest: bytes) -> list[Difference]:
+    differences: list[Difference] = []
+    if line_digest(line) != digest:
+        differences.append(Difference("invoice_lines", row, "digest", digest.hex(), line_digest(line).hex()))
+    parts = sum((item.amount for item in line.components), ZERO) - sum((item.amount for item in line.allowances), ZERO)
+    if parts != line.amount:
+        differences.append(Difference("invoice_lines", row, "sum of components", plain(parts), plain(line.amount)))
+    rated = rated_to_trace(rate_trace(line.trace))
+    if rated != line.trace["rated"]:
+        differences.append(
+            Difference("invoice_lines", row, "rating of its trace", str(rated), str(line.trace["rated"]))
+        )
+    if line.kind == "charge" and plain(line.amount) != rated["amount"]:
+        differences.append(Difference("invoice_lines", row, "amount", rated["amount"], plain(line.amount)))
+    return differences

@@ -1,0 +1,118 @@
+"""What billing a subscription needs of the catalog, and how its charges become lines: shared by closing and preview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.engine import Connection
+
+from app.domain.billing import BillingPeriod, schedule_terms
+from app.domain.errors import CannotBill
+from app.domain.invoices import Address, InvoiceLine, Party
+from app.domain.meters import Meter
+from app.domain.periods import Period, local_date
+from app.domain.plans import PlanCharge, PlanTerms, PlanVersion
+from app.domain.subscriptions import Subscription, terms_in_force
+from app.domain.tax import OUT_OF_SCOPE, TaxRate
+from app.domain.tenants import Tenant
+from app.operations.rate_period import Billable, RatedCharge, meters_by_key, rate_billable
+from app.storage import catalog_store, tenant_store
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What billing a subscription needs of the catalog, read inside the transaction that bills it."""
+
+    subscription: Subscription
+    buyer: Tenant
+    seller: Tenant
+    versions: tuple[PlanVersion, ...]
+    meters: dict[str, Meter]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.buyer.time_zone)
+
+    @property
+    def terms(self) -> PlanTerms:
+        return schedule_terms(self.versions, self.subscription)
+
+
+def books_of(connection: Connection, subscription: Subscription) -> Books:
+    buyer = tenant_store.find_by_id(connection, subscription.tenant_id)
+    seller = tenant_store.operator(connection)
+    assert buyer is not None
+    if seller is None:
+        raise CannotBill("No tenant is the operator, so there is no seller: set `operator` on one tenant.")
+    versions = tuple(catalog_store.plan_versions(connection, subscription.plan))
+    return Books(subscription, buyer, seller, versions, meters_by_key(connection))
+
+
+def billables(books: Books, period: BillingPeriod, timing: str | None = None) -> list[Billable]:
+    """Every charge over every stretch of the period, by stretch; of one timing, or of both."""
+    subscription = books.subscription
+    stretches = terms_in_force(period.period, books.versions, subscription.pinned_version, subscription.overrides)
+    return [
+        Billable(stretch, version.plan, version.version, terms, charge, period.full, books.zone)
+        for stretch, version, terms in stretches
+        for charge in terms.charges
+        if timing is None or charge.timing == timing
+    ]
+
+
+def charge_lines(
+    connection: Connection, books: Books, period: BillingPeriod, timing: str | None = None
+) -> list[InvoiceLine]:
+    """A line for every charge and stretch of the period, over what was used up to now."""
+    return [
+        charge_line(
+            books, item, rate_billable(connection, item, tenant_id=books.buyer.tenant_id, meters=books.meters),
+            tax_of(connection, books, item.charge, item.stretch),
+        )
+        for item in billables(books, period, timing)
+    ]  # fmt: skip
+
+
+def tax_of(connection: Connection, books: Books, charge: PlanCharge, stretch: Period) -> TaxRate:
+    """The charge's tax rate, else the seller's default, else none for a seller without VAT number."""
+    seller = books.seller
+    has_vat = seller.legal is not None and bool(seller.legal.vat_number)
+    rates = catalog_store.tax_rates(connection)
+    key = charge.tax or seller.default_tax
+    if not key and not has_vat:
+        return OUT_OF_SCOPE
+    if not key:
+        country = seller.legal.address.country if seller.legal and seller.legal.address else ""
+        standard = [name for name, rate in rates.items() if rate.category == "S" and rate.country == country]
+        key = standard[0] if len(standard) == 1 else "standard" if "standard" in standard else ""
+    rate = rates.get(key)
+    if rate is None:
+        raise CannotBill(
+            f"Charge {charge.key} names no tax rate and the seller {seller.key} has a VAT number but no default rate: "
+            "set `tax` on the charge or on the seller."
+        )
+    if rate.start > local_date(stretch.start, books.zone):
+        raise CannotBill(f"The tax rate {key} is in force from {rate.start} only.")
+    return TaxRate(rate.category, rate.rate)
+
+
+def charge_line(books: Books, item: Billable, rated: RatedCharge, tax: TaxRate) -> InvoiceLine:
+    line = rated.rated
+    return InvoiceLine(
+        id="", charge=item.charge.key, description=item.charge.description or item.charge.key, period=item.stretch,
+        quantity=line.quantity, unit=rated.unit, amount=line.amount, tax=tax, components=line.components,
+        allowances=line.allowances, kind="charge", subscription=books.subscription.key, trace=rated.trace,
+    )  # fmt: skip
+
+
+def party(tenant: Tenant) -> Party:
+    """The tenant's legal data as a document names it; its plain name where it gave no legal one."""
+    legal = tenant.legal
+    if legal is None:
+        return Party(tenant.key, tenant.name)
+    address = legal.address
+    return Party(
+        tenant.key, legal.name or tenant.name, legal.registration, legal.vat_number,
+        None if address is None else Address(address.line1, address.postcode, address.city, address.country, address.line2),
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""Bring a new or changed meter up to the events stored before it, while events keep coming.
+
+The events to count are a closed set: those stored under a catalog version older than the revision's first. They are
+walked by key, a batch a transaction, with the cursor saved beside the buckets; then the revision answers reads in
+place of the one it replaces, whose buckets are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.acceptance import contribution
+from app.domain.aggregation import Bucket, BucketKey, add_to
+from app.domain.meters import Measured, Meter, measure
+from app.storage import event_store, job_store, meter_store, usage_store
+from app.storage.catalog_snapshot import lock_for_change, raise_version
+from app.storage.database import Database
+from app.storage.job_store import Job
+
+JOB_KIND = "catch_up_meter"
+_BATCH = 5000
+
+
+def catch_up_meter(database: Database, job: Job, *, keep_going: Callable[[], bool]) -> bool:
+    """True once the job's revision has counted every older event and answers reads; False when told to stop before."""
+    meter_id = UUID(job.payload["meter_id"])
+    progress = dict(job.progress)
+    while not progress.get("walked"):
+        if not keep_going():
+            return False
+        progress = database.write(
+            lambda connection, so_far=progress: _batch(connection, job, meter_id, so_far)  # type: ignore[misc]
+        )
+    for old in database.write(lambda connection: _switch(connection, meter_id)):
+        database.write(lambda connection, retired=old: usage_store.delete_meter(connection, retired))  # type: ignore[misc]
+    return True
+
+
+def _batch(connection: Connection, job: Job, meter_id: UUID, progress: dict[str, Any]) -> dict[str, Any]:
+    found = meter_store.find(connection, meter_id)
+    if found is None or found[1] != "building":
+        return progress | {"walked": True}
+    meter, _, since = found
+    after = (UUID(progress["tenant"]), UUID(progress["event"])) if "event" in progress else None
+    rows = event_store.after_key(connection, type=meter.event_type, older_than=since, after=after, limit=_BATCH)
+    additions = _additions(meter, rows)
+    result = progress | {"walked": len(rows) < _BATCH, "events": progress.get("events", 0) + len(rows)}
+    if rows:
+        result |= {"tenant": str(rows[-1].tenant_id), "event": str(rows[-1].identity)}
+    job_store.save_progress(connection, job.job_id, result)
+    usage_store.add(connection, additions)
+    return result
+
+
+def _additions(meter: Meter, rows: list[event_store.StoredEvent]) -> list[Bucket]:
+    additions: dict[BucketKey, Bucket] = {}
+    for stored in rows:
+        measured = measure(meter, stored.event) if stored.cancelled_at is None else None
+        if isinstance(measured, Measured):
+            add_to(
+                additions,
+                contribution(
+                    meter, measured, stored.event, tenant_id=stored.tenant_id, identity=stored.identity, at=stored.at
+                ),
+            )
+    return list(additions.values())
+
+
+def _switch(connection: Connection, meter_id: UUID) -> list[UUID]:
+    """Lets the revision answer reads; the retired revisions of its meter, whose buckets are of no more use."""
+    lock_for_change(connection)
+    found = meter_store.find(connection, meter_id)
+    if found is None:
+        return []
+    meter, state, _ = found
+    if state == "building":
+        meter_store.activate(connection, meter)
+        raise_version(connection)
+    return meter_store.retired(connection, meter.key)

@@ -1,0 +1,257 @@
+"""Rate what is due at one billing instant, save the draft, and issue it where that is asked: one transaction.
+
+The subscription's row is locked first, so that of any number of processes one closes the instant and the others find
+it closed. Corrections of earlier periods go along: what is owed more joins the invoice, what is owed back becomes
+credit notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import blake2b
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.billing import BillingPeriod, extend_instants, period_between
+from app.domain.errors import EarlierPeriodOpen, NotFound
+from app.domain.ids import new_id, public_id
+from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, totals
+from app.domain.periods import Period
+from app.domain.rating.results import Result
+from app.domain.tax import TaxGroup
+from app.operations.billing_books import Books, books_of, charge_lines, party
+from app.operations.correct_period import Correction, corrections
+from app.operations.find_due import terms_at
+from app.operations.issue_invoice import issue_draft
+from app.storage import billing_store, invoice_store, subscription_store
+from app.storage.billing_store import InstantRow
+from app.storage.invoice_store import Place, StoredInvoice
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What closing made: ids of the documents, issued or drafted; none where nothing was due."""
+
+    documents: tuple[StoredInvoice, ...]
+
+
+def open_books(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> Books:
+    """The books with the subscription's row locked. Raises NotFound, or CannotBill where there is no operator."""
+    if not billing_store.lock_subscription(connection, tenant_id, subscription_id):
+        raise NotFound("There is no such subscription.")
+    subscription = subscription_store.find_by_id(connection, tenant_id, subscription_id)
+    assert subscription is not None
+    return books_of(connection, subscription)
+
+
+def close_period(
+    connection: Connection, tenant_id: UUID, subscription_id: UUID, at: datetime, *, issue: bool, now: datetime,
+    terms_days: int,
+) -> Closed:  # fmt: skip
+    """Closes the instant, unless it is closed already. Raises EarlierPeriodOpen: a subscription's instants go in order."""
+    books = open_books(connection, tenant_id, subscription_id)
+    rows = _rows_through(connection, books, at)
+    row = next((item for item in rows if item.at == at), None)
+    if row is None or row.status != "open":
+        return Closed(())
+    earlier = [item for item in rows if item.at < at and item.status == "open"]
+    if issue and earlier:
+        if earlier != rows[:1] or _charges_in_advance_at_start(books):
+            raise EarlierPeriodOpen("An earlier period of this subscription is not issued yet.")
+        # Nothing was due at the start itself.
+        billing_store.settle_instant(connection, tenant_id, subscription_id, earlier[0].at, "passed")
+    lines, period = _lines_due(connection, books, rows, row)
+    found = corrections(connection, books.subscription, books.meters)
+    lines += [_difference_line(books, item) for item in found if item.change.amount > 0]
+    documents: list[StoredInvoice] = []
+    _discard_drafts(connection, books, at, type="invoice")
+    if lines and period is not None:
+        place = _place(books, at)
+        draft = _document(books, "invoice", lines, period, place)
+        documents.append(_save(connection, draft, place, issue=issue, now=now, terms_days=terms_days))
+    documents += _credit(connection, books, found, at, issue=issue, now=now, terms_days=terms_days)
+    if issue:
+        status = "billed" if lines else "passed"
+        billing_store.settle_instant(connection, tenant_id, subscription_id, at, status)  # type: ignore[arg-type]
+    return Closed(tuple(documents))
+
+
+def correct_only(
+    connection: Connection, tenant_id: UUID, subscription_id: UUID, *, through: datetime, issue: bool, now: datetime,
+    terms_days: int,
+) -> Closed:  # fmt: skip
+    """Credits what earlier periods owe back; bills what they owe more where no next invoice will come to carry it."""
+    books = open_books(connection, tenant_id, subscription_id)
+    found = corrections(connection, books.subscription, books.meters)
+    documents = _credit(connection, books, found, through, issue=issue, now=now, terms_days=terms_days)
+    more = [item for item in found if item.change.amount > 0]
+    rows = billing_store.instants(connection, tenant_id, subscription_id)
+    ended = books.subscription.end is not None and bool(rows) and rows[-1].at == books.subscription.end
+    if ended and all(item.status != "open" for item in rows):
+        place = _place(books, books.subscription.end or through, slot=_slot(found))
+        for draft in invoice_store.find_draft_at(connection, tenant_id, subscription_id, type="invoice"):
+            invoice_store.delete_draft(connection, tenant_id, draft.place.invoice_id)
+        if more:
+            lines = [_difference_line(books, item) for item in more]
+            draft_invoice = _document(books, "invoice", lines, lines[0].period, place)
+            documents.append(_save(connection, draft_invoice, place, issue=issue, now=now, terms_days=terms_days))
+    return Closed(tuple(documents))
+
+
+def _slot(found: Sequence[Correction]) -> str:
+    """A name for this correction: the lines that it starts from, so that the next correction has another."""
+    digest = blake2b(digest_size=12)
+    for item in found:
+        digest.update(item.billed.documents[-1].invoice.id.encode() + item.billed.last.id.encode())
+        digest.update(item.billed.last.charge.encode() + str(item.billed.last.trace["usage"]).encode())
+    return f"correction-{digest.hexdigest()}"
+
+
+def _rows_through(connection: Connection, books: Books, at: datetime) -> list[InstantRow]:
+    """The subscription's instants as rows, written up to the one after `at`."""
+    key = (books.subscription.tenant_id, books.subscription.subscription_id)
+    known = billing_store.instants(connection, *key)
+    instants = extend_instants(
+        [item.instant for item in known], books.subscription, books.terms, zone=books.zone, until=at
+    )
+    new = [InstantRow(item.at, item.local_date, "open") for item in instants[len(known) :]]
+    billing_store.save_instants(connection, *key, new)
+    return [*known, *new]
+
+
+def _charges_in_advance_at_start(books: Books) -> bool:
+    return any(charge.timing == "advance" for charge in terms_at(books.subscription, books.versions).charges)
+
+
+def _lines_due(
+    connection: Connection, books: Books, rows: Sequence[InstantRow], row: InstantRow
+) -> tuple[list[InvoiceLine], Period | None]:
+    """The lines of arrears and advance charges at this instant, and the period that the document is about."""
+    position = [item.at for item in rows].index(row.at)
+    lines: list[InvoiceLine] = []
+    period: Period | None = None
+    if position > 0:
+        before = _period(books, rows[position - 1], row)
+        period = before.period
+        lines += charge_lines(connection, books, before, "arrears")
+    is_end = books.subscription.end is not None and row.at >= books.subscription.end
+    if not is_end and position + 1 < len(rows):
+        following = _period(books, row, rows[position + 1])
+        ahead = charge_lines(connection, books, following, "advance")
+        period = period or following.period
+        lines += ahead
+    return lines, period
+
+
+def _period(books: Books, first: InstantRow, second: InstantRow) -> BillingPeriod:
+    return period_between(first.instant, second.instant, books.subscription, books.terms)
+
+
+def _difference_line(books: Books, item: Correction) -> InvoiceLine:
+    return _corrected_line(books, item, item.change, kind="difference")
+
+
+def _corrected_line(books: Books, item: Correction, result: Result, *, kind: str) -> InvoiceLine:
+    first = item.billed.first
+    return InvoiceLine(
+        id="", charge=first.charge, description=first.description, period=first.period, quantity=result.quantity,
+        unit=first.unit, amount=result.amount, tax=first.tax, components=result.components,
+        allowances=result.allowances, kind=kind,  # type: ignore[arg-type]
+        reopens_usage=kind == "credit", subscription=books.subscription.key, trace=item.rated.trace,
+    )  # fmt: skip
+
+
+def _credit(
+    connection: Connection, books: Books, found: Sequence[Correction], at: datetime, *, issue: bool, now: datetime,
+    terms_days: int,
+) -> list[StoredInvoice]:  # fmt: skip
+    """One credit note for each document that gives something back."""
+    _discard_drafts(connection, books, None, type="credit_note")
+    lines: dict[UUID, list[InvoiceLine]] = {}
+    originals: dict[UUID, StoredInvoice] = {}
+    for item in found:
+        if item.change.amount < 0:
+            for original, part in item.credits():
+                originals[original.place.invoice_id] = original
+                lines.setdefault(original.place.invoice_id, []).append(
+                    _corrected_line(books, item, part, kind="credit")
+                )
+    notes = []
+    for invoice_id, note_lines in lines.items():
+        original = originals[invoice_id]
+        place = _place(books, at, slot=f"{_slot(found)}-{invoice_id.hex}", credits_id=invoice_id)
+        before = _credited_before(connection, original)
+        note = _document(
+            books, "credit_note", note_lines, original.invoice.period, place, original=original, credited=before
+        )
+        notes.append(_save(connection, note, place, issue=issue, now=now, terms_days=terms_days))
+    return notes
+
+
+def _credited_before(connection: Connection, original: StoredInvoice) -> tuple[TaxGroup, ...]:
+    """What earlier credit notes on the document took back, by VAT group."""
+    notes = [
+        stored
+        for stored in invoice_store.issued_of_subscription(
+            connection, original.place.tenant_id, original.place.subscription_id
+        )
+        if stored.place.credits_id == original.place.invoice_id
+    ]
+    sums: dict[tuple[str, object], TaxGroup] = {}
+    for stored in notes:
+        for group in stored.invoice.tax:
+            known = sums.get((group.category, group.rate))
+            sums[group.category, group.rate] = (
+                group
+                if known is None
+                else TaxGroup(group.category, group.rate, known.base + group.base, known.amount + group.amount)
+            )
+    return tuple(sums.values())
+
+
+def _place(books: Books, at: datetime, *, slot: str = "", credits_id: UUID | None = None) -> Place:
+    subscription = books.subscription
+    return Place(
+        subscription.tenant_id, new_id(), books.seller.tenant_id, subscription.subscription_id, at, slot, credits_id
+    )
+
+
+def _document(
+    books: Books, type: InvoiceType, lines: Sequence[InvoiceLine], period: Period, place: Place, *,
+    original: StoredInvoice | None = None, credited: tuple[TaxGroup, ...] = (),
+) -> Invoice:  # fmt: skip
+    numbered = tuple(_numbered(line, position) for position, line in enumerate(lines, 1))
+    currency = books.terms.currency
+    net, groups, total = totals(numbered, currency, credited=credited)
+    references: tuple[Reference, ...] = ()
+    if original is not None:
+        invoice = original.invoice
+        assert invoice.issued_at is not None
+        references = (Reference(invoice.id, invoice.number, invoice.issued_at),)
+    return Invoice(
+        id=public_id("inv", place.tenant_id, place.invoice_id), type=type, status="draft", seller=party(books.seller),
+        buyer=party(books.buyer), currency=currency, language=books.buyer.language, time_zone=books.buyer.time_zone,
+        period=period, lines=numbered, net=net, tax=groups, total=total, references=references,
+    )  # fmt: skip
+
+
+def _numbered(line: InvoiceLine, position: int) -> InvoiceLine:
+    return replace(line, id=f"ln_{position}")
+
+
+def _discard_drafts(connection: Connection, books: Books, at: datetime | None, *, type: InvoiceType) -> None:
+    key = (books.subscription.tenant_id, books.subscription.subscription_id)
+    for stored in invoice_store.find_draft_at(connection, *key, type=type):
+        if at is None or stored.place.billing_at == at:
+            invoice_store.delete_draft(connection, key[0], stored.place.invoice_id)
+
+
+def _save(
+    connection: Connection, draft: Invoice, place: Place, *, issue: bool, now: datetime, terms_days: int
+) -> StoredInvoice:
+    invoice_store.save_draft(connection, draft, place, now)
+    stored = StoredInvoice(draft, place, None)
+    return issue_draft(connection, stored, now=now, terms_days=terms_days) if issue else stored

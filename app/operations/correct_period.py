@@ -1,0 +1,131 @@
+"""What late, cancelled and re-timed usage changed in periods that were billed: to be billed, or to be credited.
+
+Each charge of each billed stretch is looked at by its quantity, never by time marks: the count and identity sum that
+its last line froze are compared with the buckets; where they differ it is rated anew by the recorded terms. New less
+billed is a line on the next invoice if positive, a credit note on the documents that billed it if negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.events import parse_instant
+from app.domain.invoices import InvoiceLine
+from app.domain.meters import Meter
+from app.domain.periods import Period, hour_floor
+from app.domain.rating.results import NOTHING, Result, difference, negated, split_credit, together
+from app.domain.subscriptions import Subscription
+from app.operations.rate_period import RatedCharge, rate_again, result_of
+from app.storage import invoice_store, usage_store
+from app.storage.invoice_store import StoredInvoice
+
+
+@dataclass(frozen=True, slots=True)
+class BilledCharge:
+    """One charge of one stretch as it stands billed. `documents` billed it, in order; `left` is what each still stands
+    for; `last` is the line issued last, whose trace says what all of them together came to."""
+
+    documents: tuple[StoredInvoice, ...]
+    left: tuple[Result, ...]
+    first: InvoiceLine
+    last: InvoiceLine
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """New less billed of one charge and stretch, with the rating that says so."""
+
+    billed: BilledCharge
+    rated: RatedCharge
+
+    @property
+    def change(self) -> Result:
+        return difference(_result(self.rated), result_of(self.billed.last.trace))
+
+    def credits(self) -> list[tuple[StoredInvoice, Result]]:
+        """For a negative change: what each document gives back, latest first."""
+        parts = split_credit(result_of(self.billed.last.trace), _result(self.rated), left=self.billed.left)
+        return [(self.billed.documents[index], part) for index, part in parts]
+
+
+def _result(rated: RatedCharge) -> Result:
+    line = rated.rated
+    return Result(line.quantity, line.components, line.allowances, line.amount)
+
+
+def corrections(connection: Connection, subscription: Subscription, meters: Mapping[str, Meter]) -> list[Correction]:
+    """Every charge whose amount is no longer what was billed, oldest stretch first. The subscription's row is locked."""
+    issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
+    found: list[Correction] = []
+    for billed in billed_charges(issued):
+        stretch = _stretch_now(billed.first, subscription)
+        if _unchanged(connection, subscription.tenant_id, billed.last, stretch, meters):
+            continue
+        rated = rate_again(
+            connection, billed.last.trace, tenant_id=subscription.tenant_id, stretch=stretch, meters=meters
+        )
+        correction = Correction(billed, rated)
+        if correction.change.amount:
+            found.append(correction)
+    return found
+
+
+def billed_charges(issued: Sequence[StoredInvoice]) -> list[BilledCharge]:
+    """The billed charges by (charge, start of the stretch), oldest first, from all that was issued for a subscription."""
+    lines: dict[tuple[datetime, str], list[tuple[StoredInvoice, InvoiceLine]]] = {}
+    for stored in issued:
+        for line in stored.invoice.lines:
+            if line.kind != "credit" or line.reopens_usage:
+                lines.setdefault((line.period.start, line.charge), []).append((stored, line))
+    return [_billed_charge(lines[key]) for key in sorted(lines)]
+
+
+def _billed_charge(entries: list[tuple[StoredInvoice, InvoiceLine]]) -> BilledCharge:
+    left: dict[UUID, Result] = {}
+    documents: dict[UUID, StoredInvoice] = {}
+    for stored, line in entries:
+        own = Result(line.quantity, line.components, line.allowances, line.amount)
+        if line.kind == "credit":
+            assert stored.place.credits_id is not None
+            key, own = stored.place.credits_id, negated(own)
+        else:
+            key = stored.place.invoice_id
+            documents[key] = stored
+        left[key] = together(left.get(key, NOTHING), own)
+    order = list(documents)
+    return BilledCharge(
+        tuple(documents[key] for key in order), tuple(left[key] for key in order), entries[0][1], entries[-1][1]
+    )
+
+
+def _stretch_now(line: InvoiceLine, subscription: Subscription) -> Period:
+    """The line's stretch, cut where the subscription has been ended since."""
+    end = line.period.end
+    if subscription.end is not None and line.period.start < subscription.end < end:
+        end = subscription.end
+    return Period(line.period.start, end)
+
+
+def _unchanged(
+    connection: Connection, tenant_id: UUID, line: InvoiceLine, stretch: Period, meters: Mapping[str, Meter]
+) -> bool:
+    """True when it is sure, without rating, that nothing happened since the line was issued."""
+    trace: dict[str, Any] = line.trace
+    if parse_instant(trace["stretch"][1]) != stretch.end:
+        return False
+    if trace["meter"] is None:
+        return True
+    active = meters.get(trace["meter"]["key"])
+    aligned = hour_floor(stretch.start) == stretch.start and hour_floor(stretch.end) == stretch.end
+    if active is None or active.meter_id.hex != trace["meter"]["meter_id"] or not aligned:
+        return False
+    now = usage_store.totals(
+        connection, tenant_id=tenant_id, meter_id=active.meter_id, start=stretch.start, end=stretch.end
+    )
+    return now == (trace["usage"]["count"], trace["usage"]["identity_sum"])

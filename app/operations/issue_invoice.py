@@ -1,0 +1,39 @@
+"""Number a draft, chain it to the document before it, freeze it: in the transaction that also settles its instant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.engine import Connection
+
+from app.domain.invoices import content_hash
+from app.domain.periods import local_date
+from app.storage import invoice_store, tenant_store
+from app.storage.invoice_store import SeriesState, StoredInvoice
+
+
+def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, terms_days: int) -> StoredInvoice:
+    """The issued document. The seller's counter row is locked until the caller commits: no gap, no double, in order.
+
+    `issued_at` is never before that of the document before it; the year of the number is the seller's local one.
+    """
+    place = draft.place
+    series = invoice_store.lock_series(connection, place.seller_id)
+    seller = tenant_store.find_by_id(connection, place.seller_id)
+    assert seller is not None
+    issued_at = max(now, series.last_issued_at or now)
+    day = local_date(issued_at, ZoneInfo(seller.time_zone))
+    # A clock that steps back over New Year must not reopen last year's numbers.
+    year = max(day.year, series.year)
+    sequence = series.sequence + 1 if year == series.year else 1
+    due_date = day + timedelta(days=terms_days) if draft.invoice.type == "invoice" else None
+    numbered = replace(
+        draft.invoice, status="issued", number=f"{year}-{sequence:06}", issued_at=issued_at, due_date=due_date,
+        previous_hash=series.last_hash,
+    )  # fmt: skip
+    issued = replace(numbered, hash=content_hash(numbered))
+    moved = SeriesState(year, sequence, series.total + 1, issued.hash, issued_at)
+    invoice_store.save_issued(connection, issued, place, moved)
+    return StoredInvoice(issued, place, moved.total)

@@ -1,0 +1,59 @@
+"""Events and quarantined copies as they were sent, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.errors import NotFound
+from app.storage import event_store, quarantine_store, tenant_store
+from app.storage.database import Database
+from app.storage.event_store import StoredEvent
+from app.storage.quarantine_store import Quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """None and absent mean any. `tenant` is a tenant's key."""
+
+    tenant: str | None = None
+    type: str | None = None
+    resource: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+def list_events(
+    database: Database, wanted: EventFilter, *, after: tuple[datetime, UUID, UUID] | None, limit: int
+) -> Sequence[tuple[StoredEvent, str]]:
+    """Events with their tenant's key, by (time, tenant, identity). Raises NotFound for an unknown tenant."""
+
+    def work(connection: Connection) -> list[tuple[StoredEvent, str]]:
+        tenant_id = None
+        if wanted.tenant is not None:
+            tenant = tenant_store.find(connection, wanted.tenant)
+            if tenant is None:
+                raise NotFound(f"There is no tenant {wanted.tenant!r}.", tenant=wanted.tenant)
+            tenant_id = tenant.tenant_id
+        rows = event_store.listing(
+            connection, after=after, limit=limit, tenant_id=tenant_id, type=wanted.type, resource=wanted.resource,
+            start=wanted.start, end=wanted.end,
+        )  # fmt: skip
+        keys = tenant_store.keys_of(connection, {row.tenant_id for row in rows})
+        return [(row, keys[row.tenant_id]) for row in rows]
+
+    return database.read(work)
+
+
+def list_quarantine(
+    database: Database, *, reason: str | None, tenant_id: UUID | None, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Quarantined]:
+    """Open copies in order of arrival; those of one tenant for a key bound to it."""
+    matching = {} if reason is None else {"reason": reason}
+    return database.read(
+        lambda connection: quarantine_store.page(connection, matching, limit=limit, after=after, tenant_id=tenant_id)
+    )

@@ -1,0 +1,60 @@
+"""The open period so far, as the invoice that it would make today; nothing is saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.billing import BillingPeriod, extend_instants, period_between
+from app.domain.errors import CannotBill, NotFound
+from app.domain.ids import NOBODY, public_id
+from app.domain.invoices import Invoice, InvoiceLine, totals
+from app.domain.periods import Period
+from app.operations.billing_books import Books, books_of, charge_lines, party
+from app.storage import billing_store, subscription_store
+from app.storage.database import Database
+
+
+def preview_charges(database: Database, tenant_id: UUID, *, now: datetime) -> Invoice:
+    """All open periods of the tenant's subscriptions as one draft: what was used so far, by today's terms.
+
+    Raises NotFound where the tenant has no subscription that is running now.
+    """
+    return database.read(lambda connection: _preview(connection, tenant_id, now))
+
+
+def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
+    lines: list[InvoiceLine] = []
+    books: Books | None = None
+    periods: list[Period] = []
+    for subscription in subscription_store.of_tenants(connection, [tenant_id]):
+        if subscription.start <= now and (subscription.end is None or subscription.end > now):
+            books = books_of(connection, subscription)
+            period = _open_period(connection, books, now)
+            periods.append(period.period)
+            lines += charge_lines(connection, books, period)
+    if books is None:
+        raise NotFound("This tenant has no subscription that is running now.")
+    if not lines:
+        raise CannotBill("Nothing is charged in the open period.")
+    numbered = tuple(replace(line, id=f"ln_{position}") for position, line in enumerate(lines, 1))
+    net, groups, total = totals(numbered, books.terms.currency)
+    whole = Period(min(item.start for item in periods), max(item.end for item in periods))
+    return Invoice(
+        id=public_id("inv", tenant_id, NOBODY), type="invoice", status="draft", seller=party(books.seller),
+        buyer=party(books.buyer), currency=books.terms.currency, language=books.buyer.language,
+        time_zone=books.buyer.time_zone, period=whole, lines=numbered, net=net, tax=groups, total=total,
+    )  # fmt: skip
+
+
+def _open_period(connection: Connection, books: Books, now: datetime) -> BillingPeriod:
+    subscription = books.subscription
+    known = billing_store.instants(connection, subscription.tenant_id, subscription.subscription_id)
+    instants = extend_instants([row.instant for row in known], subscription, books.terms, zone=books.zone, until=now)
+    for first, second in zip(instants, instants[1:], strict=False):
+        if first.at <= now < second.at:
+            return period_between(first, second, subscription, books.terms)
+    raise AssertionError("a running subscription has an open period")

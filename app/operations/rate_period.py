@@ -1,0 +1,200 @@
+"""Gather and rate one charge over one stretch: what closing, preview and correction share.
+
+The trace of a rated charge holds all that the line was computed from: terms, measured quantity with a count per hour
+and a sum of event identities, the steps of the pipeline and its result. Rating the trace again gives the same line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.engine import Connection
+
+from app.domain.aggregation import EMPTY, merge
+from app.domain.charge_models import Component, MeasuredUsage
+from app.domain.errors import CannotBill, CatchingUp
+from app.domain.events import instant_text
+from app.domain.kept_terms import keep_terms, read_terms
+from app.domain.meters import Meter, Rounding
+from app.domain.money import plain
+from app.domain.periods import Period, hour_floor, share_used
+from app.domain.plans import PlanCharge, PlanTerms
+from app.domain.rating.lines import Allowance, RatedLine, RatingTerms
+from app.domain.rating.pipeline import rate
+from app.domain.rating.results import Result
+from app.operations.read_usage import HOUR, Use, pieces
+from app.storage import meter_store
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A meter's quantity over a stretch, and which events it came from: a count per hour and a sum of identities."""
+
+    total: Decimal
+    count: int = 0
+    identity_sum: int = 0
+    hours: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Billable:
+    """One charge over one stretch of a billing period, with the plan version in force there.
+
+    `full` are the local dates between which the billing period would lie if nothing cut it short.
+    """
+
+    stretch: Period
+    plan: str
+    version: int
+    terms: PlanTerms
+    charge: PlanCharge
+    full: tuple[date, date]
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RatedCharge:
+    rated: RatedLine
+    trace: dict[str, Any]
+    unit: str
+
+
+def meters_by_key(connection: Connection) -> dict[str, Meter]:
+    """The meters that answer reads, by key."""
+    return {meter.key: meter for meter in meter_store.load(connection, states=("active",))}
+
+
+def measure_stretch(
+    connection: Connection, meter: Meter, *, tenant_id: UUID, stretch: Period, from_events: bool = False
+) -> Measurement:
+    """What the tenant used in the stretch, exactly, as the database stands."""
+    use = Use(fold=EMPTY)
+    hours: dict[int, int] = {}
+    first = hour_floor(stretch.start)
+    for piece in pieces(connection, meter, stretch, tenant_ids=[tenant_id], from_events=from_events):
+        use.fold = merge(use.fold, piece.bucket.fold)
+        if piece.value is not None:
+            use.values.add(piece.value)
+        hour = (piece.bucket.key.start - first) // HOUR
+        hours[hour] = hours.get(hour, 0) + piece.bucket.fold.count
+    return Measurement(use.quantity(meter), use.fold.count, use.fold.identity_sum, tuple(sorted(hours.items())))
+
+
+def rate_billable(
+    connection: Connection, billable: Billable, *, tenant_id: UUID, meters: Mapping[str, Meter]
+) -> RatedCharge:
+    """The charge rated over what was used up to now. Raises CatchingUp while its meter is being built."""
+    charge = billable.charge
+    meter, measurement = None, Measurement(Decimal(1))
+    if charge.meter is not None:
+        meter = meters.get(charge.meter)
+        if meter is None:
+            raise CatchingUp(f"The meter {charge.meter} is still being built; try again in a moment.")
+        measurement = measure_stretch(connection, meter, tenant_id=tenant_id, stretch=billable.stretch)
+    used, full = share_used(billable.stretch, full=billable.full, zone=billable.zone, unit=billable.terms.proration)
+    trace: dict[str, Any] = {
+        "plan": billable.plan,
+        "version": billable.version,
+        "terms": keep_terms(replace(billable.terms, charges=(charge,))),
+        "stretch": [instant_text(billable.stretch.start), instant_text(billable.stretch.end)],
+        "full_dates": [billable.full[0].isoformat(), billable.full[1].isoformat()],
+        "zone": billable.zone.key,
+        "used": used,
+        "full": full,
+        "meter": None if meter is None else {"key": meter.key, "meter_id": meter.meter_id.hex, "unit": meter.unit},
+        "rounding": None
+        if meter is None or meter.rounding is None
+        else {"mode": meter.rounding.mode, "scale": meter.rounding.scale},
+    }
+    return _rated(trace, measurement)
+
+
+def rate_again(
+    connection: Connection, trace: dict[str, Any], *, tenant_id: UUID, stretch: Period, meters: Mapping[str, Meter]
+) -> RatedCharge:
+    """The charge of a line rated anew: by the terms that the line recorded, over what was used up to now.
+
+    `stretch` is the line's, cut where the subscription has ended since.
+    """
+    measurement = remeasure(connection, trace, tenant_id=tenant_id, stretch=stretch, meters=meters)
+    terms = read_terms(trace["terms"])
+    full = (date.fromisoformat(trace["full_dates"][0]), date.fromisoformat(trace["full_dates"][1]))
+    used, whole = share_used(stretch, full=full, zone=ZoneInfo(trace["zone"]), unit=terms.proration)
+    renewed = trace | {
+        "stretch": [instant_text(stretch.start), instant_text(stretch.end)], "used": used, "full": whole,
+    }  # fmt: skip
+    return _rated(renewed, measurement)
+
+
+def remeasure(
+    connection: Connection, trace: dict[str, Any], *, tenant_id: UUID, stretch: Period, meters: Mapping[str, Meter]
+) -> Measurement:
+    """What the recorded revision of the meter measures now; from the events where its buckets are gone."""
+    if trace["meter"] is None:
+        return Measurement(Decimal(1))
+    meter_id = UUID(trace["meter"]["meter_id"])
+    active = meters.get(trace["meter"]["key"])
+    if active is not None and active.meter_id == meter_id:
+        return measure_stretch(connection, active, tenant_id=tenant_id, stretch=stretch)
+    found = meter_store.find(connection, meter_id)
+    if found is None:
+        raise CannotBill(f"The meter {trace['meter']['key']} that an issued line names is gone.")
+    return measure_stretch(connection, found[0], tenant_id=tenant_id, stretch=stretch, from_events=True)
+
+
+def rate_trace(trace: Mapping[str, Any]) -> RatedLine:
+    """The line that a trace describes: the pipeline over what it recorded, no database involved."""
+    charge = read_terms(trace["terms"]).charges[0]
+    rounding = trace["rounding"]
+    terms = RatingTerms(
+        charge, trace["terms"]["currency"], trace["used"], trace["full"],
+        None if rounding is None else Rounding(rounding["mode"], rounding["scale"]),
+    )  # fmt: skip
+    return rate(terms, MeasuredUsage(Decimal(trace["usage"]["total"])))
+
+
+def _rated(trace: dict[str, Any], measurement: Measurement) -> RatedCharge:
+    usage = {
+        "total": plain(measurement.total), "count": measurement.count, "identity_sum": measurement.identity_sum,
+        "hours": [list(item) for item in measurement.hours],
+    }  # fmt: skip
+    measured = trace | {"usage": usage}
+    line = rate_trace(measured)
+    recorded = measured | {
+        "steps": [
+            [step.stage, plain(step.quantity), None if step.amount is None else plain(step.amount)]
+            for step in line.steps
+        ],
+        "rated": rated_to_trace(line),
+    }
+    return RatedCharge(line, recorded, "" if trace["meter"] is None else trace["meter"]["unit"])
+
+
+def rated_to_trace(line: RatedLine) -> dict[str, Any]:
+    """A rating's result as the trace keeps it."""
+    return {
+        "quantity": plain(line.quantity),
+        "components": [
+            [item.kind, item.tier, plain(item.quantity), plain(item.unit_price), plain(item.amount)]
+            for item in line.components
+        ],
+        "allowances": [[item.description, plain(item.amount)] for item in line.allowances],
+        "amount": plain(line.amount),
+    }
+
+
+def result_of(trace: Mapping[str, Any]) -> Result:
+    """What a line was rated to, read back from its trace."""
+    rated = trace["rated"]
+    return Result(
+        Decimal(rated["quantity"]),
+        tuple(Component(k, Decimal(q), Decimal(p), Decimal(a), t) for k, t, q, p, a in rated["components"]),
+        tuple(Allowance(text, Decimal(amount)) for text, amount in rated["allowances"]),
+        Decimal(rated["amount"]),
+    )

@@ -1,0 +1,185 @@
+"""Works through every billing instant that is due, each in a transaction of its own, oldest first per subscription.
+
+A run is a job: it survives the process that works on it, and any number of processes may work on runs over the same
+subscriptions at once. What one of them has closed the others find closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.errors import BillingError, ThroughInFuture
+from app.domain.events import instant_text
+from app.domain.ids import new_id
+from app.domain.subscriptions import Subscription
+from app.operations.close_period import close_period, correct_only
+from app.operations.find_due import Due, Work, work_of
+from app.operations.list_unpriced import list_unpriced
+from app.storage import billing_store, job_store
+from app.storage.billing_store import BillingRun
+from app.storage.database import Database
+
+JOB_KIND = "billing_run"
+_MAX_FAILURES_LISTED = 100
+_log = logging.getLogger("quotepart.billing")
+
+Observe = Callable[[str, float], None]
+"""Told (what was done: "closed" or "document:<type>", seconds) as the run goes on."""
+
+
+def start_billing_run(
+    database: Database, *, through: datetime, issue: bool, dry_run: bool, now: datetime,
+    tenants: tuple[str, ...] = (), sellers: tuple[str, ...] = (), plans: tuple[str, ...] = (),
+) -> tuple[BillingRun, UUID]:  # fmt: skip
+    """A run that was written down with its job; a worker takes it from there. Raises ThroughInFuture."""
+    if through > now:
+        raise ThroughInFuture("`through` lies in the future: a period is billed once it has ended.")
+    run = BillingRun(new_id(), through, issue, dry_run, tenants, sellers, plans)
+
+    def work(connection: Connection) -> UUID:
+        billing_store.add_run(connection, run, now)
+        return job_store.enqueue(connection, JOB_KIND, {"run_id": run.run_id.hex}, now)
+
+    return run, database.write(work)
+
+
+def run_billing(
+    database: Database, run_id: UUID, *, clock: Callable[[], datetime], terms_days: int,
+    keep_going: Callable[[], bool], observe: Observe | None = None,
+    progress: Callable[[BillingRun], None] | None = None,
+) -> BillingRun | None:  # fmt: skip
+    """The run when every due instant was tried; None when `keep_going` said to stop, to be gone on with later.
+
+    One that cannot be billed is listed with its reason and stops the later instants of its subscription only.
+    """
+    found = find_run(database, run_id)
+    assert found is not None
+    work = database.read(lambda connection: work_of(connection, found))
+    run = replace(found, periods_due=max(found.periods_due, found.closed + len(work.due)), failed=0, failures=())
+    tracker = _Tracker(database, run, progress)
+    tracker.show(force=True)
+    if not run.dry_run:
+        for step in _steps(database, work, run, clock=clock, terms_days=terms_days, observe=observe, tracker=tracker):
+            step()
+            if tracker.due_for_sign_of_life() and not keep_going():
+                return None
+    unpriced = database.read(lambda connection: list_unpriced(connection, through=run.through, tenants=run.tenants))
+    return tracker.finish(tuple(unpriced))
+
+
+def _steps(
+    database: Database, work: Work, run: BillingRun, *, clock: Callable[[], datetime], terms_days: int,
+    observe: Observe | None, tracker: _Tracker,
+) -> Iterator[Callable[[], None]]:  # fmt: skip
+    blocked: set[UUID] = set()
+    closed: set[UUID] = set()
+
+    def close(one: Due) -> None:
+        if one.subscription_id in blocked:
+            tracker.fail(one.tenant, one.subscription, one.at, "an earlier period of this subscription failed")
+            return
+        began = time.perf_counter()
+        try:
+            made = database.write(
+                lambda connection: close_period(
+                    connection, one.tenant_id, one.subscription_id, one.at, issue=run.issue, now=clock(),
+                    terms_days=terms_days,
+                )
+            )  # fmt: skip
+        except BillingError as error:
+            blocked.add(one.subscription_id)
+            tracker.fail(one.tenant, one.subscription, one.at, error.detail)
+            return
+        except Exception:
+            blocked.add(one.subscription_id)
+            _log.exception("closing %s at %s failed", one.subscription, one.at)
+            tracker.fail(one.tenant, one.subscription, one.at, "unexpected error; it was logged")
+            return
+        closed.add(one.subscription_id)
+        _tell(observe, "closed", time.perf_counter() - began)
+        if run.issue:
+            for document in made.documents:
+                _tell(observe, f"document:{document.invoice.type}", 0)
+        tracker.close()
+
+    def correct(one: Subscription) -> None:
+        if one.subscription_id in closed or one.subscription_id in blocked:
+            return
+        try:
+            made = database.write(
+                lambda connection: correct_only(
+                    connection, one.tenant_id, one.subscription_id, through=run.through, issue=run.issue, now=clock(),
+                    terms_days=terms_days,
+                )
+            )  # fmt: skip
+        except BillingError as error:
+            tracker.fail(one.tenant, one.key, None, error.detail, counts=False)
+            return
+        if run.issue:
+            for document in made.documents:
+                _tell(observe, f"document:{document.invoice.type}", 0)
+
+    for due in work.due:
+        yield lambda one=due: close(one)  # type: ignore[misc]
+    for subscription in work.subscriptions:
+        yield lambda one=subscription: correct(one)  # type: ignore[misc]
+
+
+def _tell(observe: Observe | None, what: str, seconds: float) -> None:
+    if observe is not None:
+        observe(what, seconds)
+
+
+class _Tracker:
+    """Keeps the run's row near the truth without a write for every instant."""
+
+    SAVE_SECONDS = 0.5
+    SIGN_OF_LIFE_SECONDS = 2.0
+
+    def __init__(self, database: Database, run: BillingRun, progress: Callable[[BillingRun], None] | None) -> None:
+        self._database = database
+        self._run = run
+        self._progress = progress
+        self._saved = self._signed = time.monotonic()
+
+    def close(self) -> None:
+        self._run = replace(self._run, closed=self._run.closed + 1)
+        self.show()
+
+    def fail(self, tenant: str, subscription: str, at: datetime | None, why: str, *, counts: bool = True) -> None:
+        entry: dict[str, Any] = {"tenant": tenant, "subscription": subscription, "detail": why}
+        if at is not None:
+            entry["billing_at"] = instant_text(at)
+        failures = (*self._run.failures, entry)[:_MAX_FAILURES_LISTED]
+        self._run = replace(self._run, failed=self._run.failed + counts, failures=failures)
+        self.show()
+
+    def show(self, *, force: bool = False) -> None:
+        if self._progress is not None:
+            self._progress(self._run)
+        if force or time.monotonic() - self._saved > self.SAVE_SECONDS:
+            self._saved = time.monotonic()
+            self._database.write(lambda connection: billing_store.save_run(connection, self._run))
+
+    def due_for_sign_of_life(self) -> bool:
+        if time.monotonic() - self._signed < self.SIGN_OF_LIFE_SECONDS:
+            return False
+        self._signed = time.monotonic()
+        return True
+
+    def finish(self, unpriced: tuple[dict[str, Any], ...]) -> BillingRun:
+        self._run = replace(self._run, status="done", unpriced=unpriced)
+        self.show(force=True)
+        return self._run
+
+
+def find_run(database: Database, run_id: UUID) -> BillingRun | None:
+    return database.read(lambda connection: billing_store.find_run(connection, run_id))

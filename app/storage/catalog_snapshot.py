@@ -1,0 +1,113 @@
+"""The catalog as ingestion sees it: held in memory under a version, and exact while that version stands.
+
+A transaction that ingests reads the version row and so keeps catalog changes waiting until it commits; a change takes
+the row for itself and raises the version. Whatever was looked up under a version, found or not found, therefore stays
+true as long as the version does.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.domain.ids import NOBODY
+from app.domain.meters import Meter
+from app.storage import meter_store
+from app.storage.tables import catalog_version, resources, tenant_subjects
+
+_MAX_REMEMBERED = 500_000
+_CHUNK = 500
+
+
+class Snapshot:
+    """One version of the catalog. Subjects and resources are looked up once and remembered."""
+
+    def __init__(self, version: int, meters: Iterable[Meter]) -> None:
+        self._version = version
+        by_type: dict[str, list[Meter]] = {}
+        for meter in meters:
+            by_type.setdefault(meter.event_type, []).append(meter)
+        self._meters = by_type
+        self._subjects: dict[str, tuple[list[datetime], list[UUID]]] = {}
+        self._resources: dict[str, bool] = {"": True}
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    @property
+    def meters(self) -> Mapping[str, Sequence[Meter]]:
+        return self._meters
+
+    def tenant_of(self, subject: str, at: datetime) -> UUID:
+        """Whose use the subject was at the instant; NOBODY's where no tenant claims it."""
+        starts, owners = self._subjects[subject]
+        position = bisect_right(starts, at)
+        return owners[position - 1] if position else NOBODY
+
+    def knows_resource(self, key: str) -> bool:
+        return self._resources[key]
+
+    def covers(self, subjects: set[str], resource_keys: set[str]) -> bool:
+        """True when all of these were looked up before."""
+        return subjects <= self._subjects.keys() and resource_keys <= self._resources.keys()
+
+    def look_up(self, connection: Connection, subjects: set[str], resource_keys: set[str]) -> None:
+        """Remembers what the database says of those not looked up before."""
+        if len(self._subjects) > _MAX_REMEMBERED:
+            self._subjects = {}
+        if len(self._resources) > _MAX_REMEMBERED:
+            self._resources = {"": True}
+        for chunk in _chunks(subjects - self._subjects.keys()):
+            found: dict[str, tuple[list[datetime], list[UUID]]] = {subject: ([], []) for subject in chunk}
+            query = sa.select(tenant_subjects).where(tenant_subjects.c.subject.in_(chunk))
+            for row in connection.execute(query.order_by(tenant_subjects.c.from_at)):
+                found[row.subject][0].append(row.from_at)
+                found[row.subject][1].append(row.tenant_id)
+            self._subjects.update(found)
+        for chunk in _chunks(resource_keys - self._resources.keys()):
+            known = set(connection.execute(sa.select(resources.c.key).where(resources.c.key.in_(chunk))).scalars())
+            self._resources.update({key: key in known for key in chunk})
+
+
+def _chunks(items: set[str]) -> Iterable[list[str]]:
+    ordered = sorted(items)
+    return (ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK))
+
+
+class CatalogCache:
+    """The newest snapshot seen by this process. Shared by its threads."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+
+    def at_locked_version(self, connection: Connection) -> Snapshot:
+        """The snapshot of the version that stands; no catalog change commits before this transaction does."""
+        version = connection.execute(
+            sa.select(catalog_version.c.version).where(catalog_version.c.id == 1).with_for_update(read=True)
+        ).scalar_one()
+        snapshot = self.snapshot
+        if snapshot is None or snapshot.version != version:
+            snapshot = Snapshot(version, meter_store.load(connection))
+            self.snapshot = snapshot
+        return snapshot
+
+
+def lock_for_change(connection: Connection) -> int:
+    """The version, held against every reader until the transaction ends. To be called first in a catalog change."""
+    version: int = connection.execute(
+        sa.select(catalog_version.c.version).where(catalog_version.c.id == 1).with_for_update()
+    ).scalar_one()
+    return version
+
+
+def raise_version(connection: Connection) -> int:
+    """The next version; the caller holds the lock."""
+    connection.execute(catalog_version.update().values(version=catalog_version.c.version + 1))
+    version: int = connection.execute(sa.select(catalog_version.c.version)).scalar_one()
+    return version

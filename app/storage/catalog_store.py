@@ -1,0 +1,241 @@
+"""Meters with their revisions, tax rates, and plans with their versions. A published version never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from app.domain.catalog import MeterEntry
+from app.domain.events import parse_json
+from app.domain.ids import new_id
+from app.domain.kept_terms import keep_terms, read_terms
+from app.domain.meters import Filter, Meter, Rounding
+from app.domain.plans import Plan, PlanTerms, PlanVersion
+from app.domain.tenants import NamedTaxRate
+from app.storage.tables import invoice_lines, invoices, meter_revisions, meters, plans, subscriptions
+from app.storage.tables import plan_versions as versions_table
+from app.storage.tables import tax_rates as rates_table
+
+# Numbers of filters stay numbers, digit by digit.
+_json = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+
+# --- meters --------------------------------------------------------------------------------------------------------------
+
+
+def find_meter(connection: Connection, key: str) -> MeterEntry | None:
+    """The meter by its newest revision."""
+    return next(iter(_entries(connection, meters.c.key == key)), None)
+
+
+def list_meters(connection: Connection, *, after: str | None, limit: int) -> list[MeterEntry]:
+    """The meters after the key, by key."""
+    wanted = sa.select(meters.c.key).order_by(meters.c.key).limit(limit)
+    if after is not None:
+        wanted = wanted.where(meters.c.key > after)
+    keys = list(connection.execute(wanted).scalars())
+    return _entries(connection, meters.c.key.in_(keys))
+
+
+def _entries(connection: Connection, condition: sa.ColumnElement[bool]) -> list[MeterEntry]:
+    newest = (
+        sa.select(meter_revisions.c.key, sa.func.max(meter_revisions.c.revision).label("revision"))
+        .group_by(meter_revisions.c.key)
+        .subquery()
+    )
+    query = (
+        sa.select(meter_revisions, meters.c.name, meters.c.unit, meters.c.unit_code)
+        .join(meters, meters.c.key == meter_revisions.c.key)
+        .join(newest, sa.and_(newest.c.key == meter_revisions.c.key, newest.c.revision == meter_revisions.c.revision))
+        .where(condition)
+        .order_by(meters.c.key)
+    )
+    return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+def _entry(row: RowMapping) -> MeterEntry:
+    fixed: dict[str, Any] = parse_json(row["definition"])
+    rounding = fixed["rounding"]
+    meter = Meter(
+        key=row["key"], meter_id=row["meter_id"], event_type=row["event_type"], aggregation=fixed["aggregation"],
+        property=fixed["property"], dimensions=tuple(sorted(fixed["dimensions"].items())),
+        filters=tuple(Filter(item["property"], item["operator"], item["value"]) for item in fixed["filter"]),
+        rounding=None if rounding is None else Rounding(rounding["mode"], int(rounding["scale"])), unit=row["unit"],
+        state="active" if row["state"] == "active" else "building",
+    )  # fmt: skip
+    return MeterEntry(meter, row["name"], row["unit_code"], row["revision"])
+
+
+def save_meter(connection: Connection, entry: MeterEntry) -> None:
+    """The meter's name and units; what it measures is its revisions'."""
+    values = {"name": entry.name, "unit": entry.meter.unit, "unit_code": entry.unit_code}
+    _put(connection, meters, {"key": entry.meter.key}, values)
+
+
+def add_revision(connection: Connection, meter: Meter, *, since_version: int) -> UUID:
+    """A new revision, building; one that was still being built is given up, and its buckets are dropped later."""
+    of_meter = meter_revisions.c.key == meter.key
+    connection.execute(
+        meter_revisions.update().where(of_meter, meter_revisions.c.state == "building").values(state="retired")
+    )
+    last = connection.execute(sa.select(sa.func.max(meter_revisions.c.revision)).where(of_meter)).scalar() or 0
+    meter_id = new_id()
+    connection.execute(
+        meter_revisions.insert().values(
+            meter_id=meter_id, key=meter.key, revision=last + 1, event_type=meter.event_type,
+            definition=_definition(meter), state="building", since_version=since_version,
+        )
+    )  # fmt: skip
+    return meter_id
+
+
+def _definition(meter: Meter) -> str:
+    rounding = meter.rounding
+    return _json.encode(
+        {
+            "aggregation": meter.aggregation,
+            "property": meter.property,
+            "dimensions": dict(meter.dimensions),
+            "filter": [{"property": f.property, "operator": f.operator, "value": f.value} for f in meter.filters],
+            "rounding": None if rounding is None else {"mode": rounding.mode, "scale": rounding.scale},
+        }
+    ).decode()
+
+
+def known_meters(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of the keys that are meters."""
+    return set(connection.execute(sa.select(meters.c.key).where(meters.c.key.in_(sorted(set(keys))))).scalars())
+
+
+# --- tax rates -----------------------------------------------------------------------------------------------------------
+
+
+def tax_rates(connection: Connection) -> dict[str, NamedTaxRate]:
+    """Every tax rate, by key."""
+    return {row["key"]: _rate(row) for row in connection.execute(sa.select(rates_table)).mappings()}
+
+
+def find_tax_rate(connection: Connection, key: str) -> NamedTaxRate | None:
+    row = connection.execute(sa.select(rates_table).where(rates_table.c.key == key)).mappings().first()
+    return None if row is None else _rate(row)
+
+
+def list_tax_rates(connection: Connection, *, after: str | None, limit: int) -> list[NamedTaxRate]:
+    query = sa.select(rates_table).order_by(rates_table.c.key).limit(limit)
+    if after is not None:
+        query = query.where(rates_table.c.key > after)
+    return [_rate(row) for row in connection.execute(query).mappings()]
+
+
+def save_tax_rate(connection: Connection, rate: NamedTaxRate) -> None:
+    values = {"category": rate.category, "rate": rate.rate, "country": rate.country, "start": rate.start}
+    _put(connection, rates_table, {"key": rate.key}, values)
+
+
+def _rate(row: RowMapping) -> NamedTaxRate:
+    return NamedTaxRate(row["key"], row["category"], row["rate"], row["country"], row["start"])
+
+
+# --- plans ---------------------------------------------------------------------------------------------------------------
+
+
+def lock_plan(connection: Connection, key: str, *, shared: bool = False) -> bool:
+    """Locks the plan's row until the transaction ends; False where there is none. Shared: its versions stay as they are."""
+    query = sa.select(plans.c.key).where(plans.c.key == key).with_for_update(read=shared)
+    return connection.execute(query).first() is not None
+
+
+def find_plan(connection: Connection, key: str) -> Plan | None:
+    return next(iter(_plans(connection, plans.c.key == key)), None)
+
+
+def list_plans(connection: Connection, *, after: str | None, limit: int) -> list[Plan]:
+    wanted = sa.select(plans.c.key).order_by(plans.c.key).limit(limit)
+    if after is not None:
+        wanted = wanted.where(plans.c.key > after)
+    keys = list(connection.execute(wanted).scalars())
+    return _plans(connection, plans.c.key.in_(keys))
+
+
+def _plans(connection: Connection, condition: sa.ColumnElement[bool]) -> list[Plan]:
+    rows = list(connection.execute(sa.select(plans).where(condition).order_by(plans.c.key)))
+    versions = versions_by_plan(connection, [row.key for row in rows])
+    return [
+        Plan(row.key, row.name, read_terms(parse_json(row.draft)) if row.draft else None, versions[row.key])
+        for row in rows
+    ]
+
+
+def plan_versions(connection: Connection, plan: str) -> tuple[PlanVersion, ...]:
+    """The published versions, oldest first."""
+    return versions_by_plan(connection, [plan])[plan]
+
+
+def versions_by_plan(connection: Connection, keys: Sequence[str]) -> dict[str, tuple[PlanVersion, ...]]:
+    """The published versions of these plans, oldest first."""
+    query = sa.select(versions_table).where(versions_table.c.plan.in_(sorted(set(keys))))
+    found: dict[str, list[PlanVersion]] = {key: [] for key in keys}
+    for row in connection.execute(query.order_by(versions_table.c.plan, versions_table.c.version)):
+        terms = read_terms(parse_json(row.terms))
+        found[row.plan].append(PlanVersion(row.plan, row.version, row.effective_at, terms))
+    return {key: tuple(versions) for key, versions in found.items()}
+
+
+def save_plan(connection: Connection, key: str, *, name: str, draft: PlanTerms | None) -> None:
+    """The plan's name and draft; None where the latest version is all there is."""
+    values = {"name": name, "draft": "" if draft is None else _terms_text(draft)}
+    _put(connection, plans, {"key": key}, values)
+
+
+def add_version(connection: Connection, version: PlanVersion) -> None:
+    connection.execute(
+        versions_table.insert().values(
+            plan=version.plan, version=version.version, effective_at=version.effective_at,
+            terms=_terms_text(version.terms),
+        )
+    )  # fmt: skip
+
+
+def _terms_text(terms: PlanTerms) -> str:
+    return _json.encode(keep_terms(terms)).decode()
+
+
+def issued_until(connection: Connection, plan: str) -> datetime | None:
+    """The latest end of an issued period among the subscriptions that follow the plan; None where none is issued."""
+    query = (
+        sa.select(sa.func.max(invoice_lines.c.period_end, type_=invoice_lines.c.period_end.type))
+        .join(
+            invoices,
+            sa.and_(
+                invoices.c.tenant_id == invoice_lines.c.tenant_id, invoices.c.invoice_id == invoice_lines.c.invoice_id
+            ),
+        )
+        .join(
+            subscriptions,
+            sa.and_(
+                subscriptions.c.tenant_id == invoice_lines.c.tenant_id,
+                subscriptions.c.subscription_id == invoice_lines.c.subscription_id,
+            ),
+        )
+        .where(
+            subscriptions.c.plan == plan,
+            subscriptions.c.pinned_version.is_(None),
+            invoices.c.status == "issued",
+            invoice_lines.c.kind == "charge",
+        )
+    )
+    latest: datetime | None = connection.execute(query).scalar()
+    return latest
+
+
+def _put(connection: Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> None:
+    """Writes the row under its key, whether it was there or not. The caller holds a lock that makes it the only one."""
+    of_row = sa.and_(*(table.c[name] == value for name, value in key.items()))
+    if not connection.execute(table.update().where(of_row).values(**values)).rowcount:
+        connection.execute(table.insert().values(**key, **values))

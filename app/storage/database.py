@@ -1,0 +1,151 @@
+"""The one place that opens connections and commits, and all that differs between SQLite and PostgreSQL.
+
+`Database.write(work)` runs `work(connection)` in one transaction and commits it; a deadlock, a serialisation failure, a
+locked file or a lost connection runs it again from the start, so `work` must leave nothing behind but rows.
+`Database.read(work)` runs it on one unchanging snapshot.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+T = TypeVar("T")
+
+_ATTEMPTS = 12
+_RETRY_STATES = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "08000", "08003", "08006"}
+_SQLITE_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # an acknowledged event survives loss of power
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA wal_autocheckpoint = 20000",  # the default of 1,000 pages halves the rate of random inserts
+    "PRAGMA cache_size = -131072",
+)
+
+
+class Database:
+    """An engine with its rules. Safe to share between threads; one per process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer: waiting here in turn beats polling the file's lock.
+        self._writer = threading.Lock() if self.is_sqlite else None
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        return cls(_sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url))
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returned, once its transaction is durable."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._write_once(work)
+            except DBAPIError as error:
+                if attempt == _ATTEMPTS or not _worth_retrying(error):
+                    raise
+            time.sleep(random.uniform(0, min(0.02 * 2**attempt, 2)))  # noqa: S311 - spreads retries, no secret
+        raise AssertionError("the last attempt returns or raises")
+
+    def _write_once(self, work: Callable[[Connection], T]) -> T:
+        if self._writer is None:
+            with self.engine.begin() as connection:
+                return work(connection)
+        with self._writer, self.engine.connect() as connection:
+            connection = connection.execution_options(writes=True)
+            with connection.begin():
+                return work(connection)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` returned; all its statements saw the same snapshot."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self.engine.connect() as connection:
+                    if not self.is_sqlite:
+                        connection = connection.execution_options(
+                            isolation_level="REPEATABLE READ", postgresql_readonly=True
+                        )
+                    with connection.begin():
+                        return work(connection)
+            except DBAPIError as error:
+                if attempt == _ATTEMPTS or not _worth_retrying(error):
+                    raise
+            time.sleep(random.uniform(0, min(0.02 * 2**attempt, 2)))  # noqa: S311 - spreads retries, no secret
+        raise AssertionError("the last attempt returns or raises")
+
+
+def lock_clause(connection: Connection) -> bool:
+    """True where rows are locked by FOR UPDATE / FOR SHARE; SQLite's BEGIN IMMEDIATE has locked everything already."""
+    return connection.dialect.name != "sqlite"
+
+
+def _worth_retrying(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    if getattr(error.orig, "sqlstate", None) in _RETRY_STATES:
+        return True
+    return isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)
+
+
+def normalised_url(url: str) -> str:
+    """The URL with the driver that the service brings: psycopg 3 for any spelling of PostgreSQL."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
+
+
+def _postgresql_engine(url: str) -> Engine:
+    return sa.create_engine(
+        normalised_url(url), pool_size=8, max_overflow=24, pool_pre_ping=True,
+        connect_args={"application_name": "quotepart", "prepare_threshold": 3},
+    )  # fmt: skip
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+        for statement in _SQLITE_SETTINGS:
+            connection.execute(statement)
+        for name, function in (("exact_add", _add), ("exact_min", _smaller), ("exact_max", _larger)):
+            connection.create_function(name, 2, function, deterministic=True)
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+# SQLite's own SUM, MIN and MAX would turn decimals into floats, or compare them as text.
+
+
+def _add(first: str | None, second: str | None) -> str | None:
+    if first is None or second is None:
+        return None
+    return format(Decimal(first) + Decimal(second), "f")
+
+
+def _smaller(first: str | None, second: str | None) -> str | None:
+    return None if first is None or second is None else min(first, second, key=Decimal)
+
+
+def _larger(first: str | None, second: str | None) -> str | None:
+    return None if first is None or second is None else max(first, second, key=Decimal)

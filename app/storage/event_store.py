@@ -1,0 +1,213 @@
+"""Events: kept once per (tenant, source, id), and read back by key or by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from app.domain.events import UsageEvent, microseconds, parse_data
+from app.storage.tables import events
+from app.storage.types import Id
+
+EventKey = tuple[UUID, UUID]
+"""(tenant_id, identity)"""
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as kept. `at` is its time, or when it was received where it came without one."""
+
+    tenant_id: UUID
+    identity: UUID
+    event: UsageEvent
+    at: datetime
+    received_at: datetime
+    digest: bytes
+    catalog_version: int = 0
+    cancelled_at: datetime | None = None
+
+    @property
+    def key(self) -> EventKey:
+        return self.tenant_id, self.identity
+
+
+_COLUMNS = (
+    "tenant_id", "identity", "source", "id", "type", "subject", "resource", "time", "time_sent", "data", "attributes",
+    "received_at", "digest", "catalog_version",
+)  # fmt: skip
+_PG_TYPES = (
+    "uuid", "uuid", "text", "text", "text", "text", "text", "timestamptz", "bool", "text", "text", "timestamptz",
+    "bytea", "bigint",
+)  # fmt: skip
+_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
+_INSERT_PG = (
+    f"INSERT INTO events ({_NAMES}) SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _PG_TYPES)}) "
+    "ON CONFLICT (tenant_id, identity) DO NOTHING RETURNING tenant_id, identity"
+)
+_INSERT_SQLITE = (
+    f"INSERT INTO events ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    "ON CONFLICT (tenant_id, identity) DO NOTHING"
+)
+
+
+def insert_new(connection: Connection, rows: Sequence[StoredEvent]) -> set[EventKey]:
+    """The keys of those that were not there and now are. Rows are distinct by key; they are inserted in key order, so
+    that two transactions with the same events wait for each other and never deadlock."""
+    if not rows:
+        return set()
+    ordered = sorted(rows, key=lambda row: (row.tenant_id.bytes, row.identity.bytes))
+    if connection.dialect.name == "sqlite":
+        return _insert_sqlite(connection, ordered)
+    columns = list(zip(*map(_values, ordered), strict=True))
+    result = connection.exec_driver_sql(_INSERT_PG, tuple(list(column) for column in columns))
+    return {(row[0], row[1]) for row in result}
+
+
+def _insert_sqlite(connection: Connection, rows: Sequence[StoredEvent]) -> set[EventKey]:
+    before = connection.exec_driver_sql("SELECT coalesce(max(rowid), 0) FROM events").scalar_one()
+    parameters = []
+    for row in rows:
+        tenant_id, identity, *texts, at, time_sent, data, attributes, received_at, digest, version = _values(row)
+        parameters.append((
+            tenant_id.bytes, identity.bytes, *texts, microseconds(at), time_sent, data, attributes,
+            microseconds(received_at), digest, version,
+        ))  # fmt: skip
+    inserted = connection.exec_driver_sql(_INSERT_SQLITE, parameters).rowcount
+    if inserted == len(rows):
+        return {row.key for row in rows}
+    new = connection.exec_driver_sql("SELECT tenant_id, identity FROM events WHERE rowid > ?", (before,))
+    return {(UUID(bytes=row[0]), UUID(bytes=row[1])) for row in new}
+
+
+def _values(row: StoredEvent) -> tuple[Any, ...]:
+    event = row.event
+    return (
+        row.tenant_id, row.identity, event.source, event.id, event.type, event.subject, event.resource, row.at,
+        event.time is not None, event.data_text, event.attributes, row.received_at, row.digest, row.catalog_version,
+    )  # fmt: skip
+
+
+def find(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey, StoredEvent]:
+    """The kept events among the keys."""
+    found: dict[EventKey, StoredEvent] = {}
+    pair = sa.tuple_(events.c.tenant_id, events.c.identity, types=[Id(), Id()])
+    for start in range(0, len(keys), _CHUNK):
+        query = sa.select(events).where(pair.in_(keys[start : start + _CHUNK]))
+        for row in connection.execute(query).mappings():
+            stored = stored_event(row)
+            found[stored.key] = stored
+    return found
+
+
+def lock(connection: Connection, key: EventKey) -> StoredEvent | None:
+    """The event with its row locked until the transaction ends."""
+    query = sa.select(events).where(events.c.tenant_id == key[0], events.c.identity == key[1]).with_for_update()
+    row = connection.execute(query).mappings().first()
+    return None if row is None else stored_event(row)
+
+
+def mark_cancelled(connection: Connection, key: EventKey, *, at: datetime, reason: str) -> None:
+    connection.execute(
+        events.update()
+        .where(events.c.tenant_id == key[0], events.c.identity == key[1])
+        .values(cancelled_at=at, cancel_reason=reason)
+    )
+
+
+def in_window(
+    connection: Connection, *, type: str, start: datetime, end: datetime, tenant_ids: Sequence[UUID] | None = None,
+    resource: str | None = None, cancelled_after: datetime | None = None,
+) -> Iterator[StoredEvent]:  # fmt: skip
+    """Events of the type that happened in [start, end) and are not cancelled, or were only after the instant given; of
+    all tenants where none is named."""
+    counts: sa.ColumnElement[bool] = events.c.cancelled_at.is_(None)
+    if cancelled_after is not None:
+        counts = sa.or_(counts, events.c.cancelled_at > cancelled_after)
+    query = sa.select(events).where(events.c.type == type, events.c.time >= start, events.c.time < end, counts)
+    if tenant_ids is not None:
+        query = query.where(events.c.tenant_id.in_(tenant_ids))
+    if resource is not None:
+        query = query.where(events.c.resource == resource)
+    for row in connection.execution_options(yield_per=2000).execute(query).mappings():
+        yield stored_event(row)
+
+
+def after_key(
+    connection: Connection, *, type: str | None, older_than: int | None, after: EventKey | None, limit: int
+) -> list[StoredEvent]:
+    """The next events in key order: of one type and measured under an older catalog version, where these are given."""
+    query = sa.select(events)
+    if type is not None:
+        query = query.where(events.c.type == type)
+    if older_than is not None:
+        query = query.where(events.c.catalog_version < older_than)
+    if after is not None:
+        position = sa.tuple_(events.c.tenant_id, events.c.identity, types=[Id(), Id()])
+        query = query.where(position > sa.tuple_(*after, types=[Id(), Id()]))
+    query = query.order_by(events.c.tenant_id, events.c.identity).limit(limit)
+    return [stored_event(row) for row in connection.execute(query).mappings()]
+
+
+def listing(
+    connection: Connection, *, after: tuple[datetime, UUID, UUID] | None, limit: int, tenant_id: UUID | None = None,
+    type: str | None = None, resource: str | None = None, start: datetime | None = None, end: datetime | None = None,
+) -> list[StoredEvent]:  # fmt: skip
+    """A page of events by (time, tenant, identity), cancelled ones included."""
+    query = sa.select(events)
+    for column, value in ((events.c.tenant_id, tenant_id), (events.c.type, type), (events.c.resource, resource)):
+        if value is not None:
+            query = query.where(column == value)
+    if start is not None:
+        query = query.where(events.c.time >= start)
+    if end is not None:
+        query = query.where(events.c.time < end)
+    order = (events.c.time, events.c.tenant_id, events.c.identity)
+    if after is not None:
+        time, tenant, identity = after
+        query = query.where(
+            sa.or_(
+                events.c.time > time,
+                sa.and_(events.c.time == time, events.c.tenant_id > tenant),
+                sa.and_(events.c.time == time, events.c.tenant_id == tenant, events.c.identity > identity),
+            )
+        )
+    return [stored_event(row) for row in connection.execute(query.order_by(*order).limit(limit)).mappings()]
+
+
+def subject_used_since(connection: Connection, tenant_id: UUID, subject: str, since: datetime) -> bool:
+    """True when the tenant has kept events of this subject at or after the instant."""
+    query = sa.select(events.c.identity).where(
+        events.c.tenant_id == tenant_id, events.c.subject == subject, events.c.time >= since
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def stored_event(row: RowMapping) -> StoredEvent:
+    return StoredEvent(
+        row["tenant_id"], row["identity"], usage_event(row), row["time"], row["received_at"], row["digest"],
+        row["catalog_version"], row["cancelled_at"],
+    )  # fmt: skip
+
+
+def usage_event(row: RowMapping) -> UsageEvent:
+    """The event as it was sent, from a row of events or of quarantine."""
+    return UsageEvent(
+        row["source"], row["id"], row["type"], row["subject"], row["resource"],
+        row["time"] if row["time_sent"] else None, row["data"], _data(row["data"]), row["attributes"],
+    )  # fmt: skip
+
+
+def _data(text: str) -> dict[str, Any]:
+    """The kept data; empty where somebody has made the text unreadable since: the audit names such a row by its digest."""
+    try:
+        return parse_data(text)
+    except ValueError:
+        return {}

@@ -1,0 +1,388 @@
+"""Invoices and credit notes: drafts that are replaced, issued documents that never change, numbers without a gap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from app.domain.charge_models import Component
+from app.domain.events import instant_text, parse_instant
+from app.domain.ids import public_id
+from app.domain.invoices import Address, Invoice, InvoiceLine, InvoiceType, Party, Reference, line_digest
+from app.domain.money import ZERO, plain
+from app.domain.periods import Period
+from app.domain.rating.lines import Allowance
+from app.domain.tax import TaxGroup, TaxRate
+from app.storage.tables import invoice_files, invoice_lines, invoices, number_series
+from app.storage.upserts import insert_missing
+
+SERIES = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a document belongs: one per (subscription, billing instant, type, slot). `slot` is '' for the instant's own
+    invoice, and for a credit note names what it credits. `credits_id` is the invoice that a credit note lowers."""
+
+    tenant_id: UUID
+    invoice_id: UUID
+    seller_id: UUID
+    subscription_id: UUID
+    billing_at: datetime
+    slot: str = ""
+    credits_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInvoice:
+    invoice: Invoice
+    place: Place
+    sequence: int | None
+
+
+def invoice_public_id(place: Place) -> str:
+    return public_id("inv", place.tenant_id, place.invoice_id)
+
+
+def save_draft(connection: Connection, invoice: Invoice, place: Place, now: datetime) -> None:
+    """Writes the draft and its lines in place of the one with the same id."""
+    delete_draft(connection, place.tenant_id, place.invoice_id)
+    period = invoice.period
+    connection.execute(
+        invoices.insert().values(
+            tenant_id=place.tenant_id, invoice_id=place.invoice_id, type=invoice.type, status="draft",
+            seller_id=place.seller_id, seller=_party_text(invoice.seller), buyer=_party_text(invoice.buyer),
+            currency=invoice.currency, language=invoice.language, time_zone=invoice.time_zone,
+            period_start=period.start, period_end=period.end, net=invoice.net, tax=_tax_text(invoice.tax),
+            total=invoice.total, subscription_id=place.subscription_id, billing_at=place.billing_at, slot=place.slot,
+            credits_id=place.credits_id, references=_references_text(invoice.references), created_at=now,
+        )
+    )  # fmt: skip
+    rows = [_line_values(place, position, line) for position, line in enumerate(invoice.lines, 1)]
+    if rows:
+        connection.execute(invoice_lines.insert(), rows)
+
+
+def delete_draft(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> bool:
+    """True when there was such a draft. An issued document is never deleted."""
+    own = sa.select(invoices.c.invoice_id).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.invoice_id == invoice_id, invoices.c.status == "draft"
+    )
+    if connection.execute(own).first() is None:
+        return False
+    for table in (invoice_lines, invoices):
+        connection.execute(table.delete().where(table.c.tenant_id == tenant_id, table.c.invoice_id == invoice_id))
+    return True
+
+
+def _line_values(place: Place, position: int, line: InvoiceLine) -> dict[str, Any]:
+    return {
+        "tenant_id": place.tenant_id, "invoice_id": place.invoice_id, "position": position, "kind": line.kind,
+        "subscription_id": place.subscription_id, "subscription": line.subscription, "charge": line.charge,
+        "description": line.description, "period_start": line.period.start, "period_end": line.period.end,
+        "quantity": line.quantity, "unit": line.unit, "amount": line.amount, "tax_category": line.tax.category,
+        "tax_rate": line.tax.rate, "components": components_text(line.components),
+        "allowances": json.dumps([[item.description, plain(item.amount)] for item in line.allowances]),
+        "reopens_usage": line.reopens_usage, "trace": json.dumps(line.trace, ensure_ascii=False),
+        "credits_id": place.credits_id, "digest": line_digest(line),
+    }  # fmt: skip
+
+
+def components_text(components: Iterable[Component]) -> str:
+    return json.dumps([[c.kind, c.tier, plain(c.quantity), plain(c.unit_price), plain(c.amount)] for c in components])
+
+
+def components_from(rows: Iterable[list[Any]]) -> tuple[Component, ...]:
+    return tuple(
+        Component(kind, Decimal(quantity), Decimal(price), Decimal(amount), tier)
+        for kind, tier, quantity, price, amount in rows
+    )
+
+
+# --- issuing -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesState:
+    """A seller's counter: the last number given in `year`, how many in all, and the end of the hash chain."""
+
+    year: int
+    sequence: int
+    total: int
+    last_hash: str
+    last_issued_at: datetime | None
+
+
+def lock_series(connection: Connection, seller_id: UUID) -> SeriesState:
+    """The seller's counter row, locked until the transaction ends: a number taken is given back on rollback."""
+    own = (number_series.c.tenant_id == seller_id, number_series.c.series == SERIES)
+    query = sa.select(number_series).where(*own).with_for_update()
+    row = connection.execute(query).first()
+    if row is None:
+        first = {
+            "tenant_id": seller_id, "series": SERIES, "year": 0, "sequence": 0, "total": 0, "last_hash": "",
+            "last_issued_at": None,
+        }  # fmt: skip
+        insert_missing(connection, number_series, [first])
+        row = connection.execute(query).one()
+    return SeriesState(row.year, row.sequence, row.total, row.last_hash, row.last_issued_at)
+
+
+def save_issued(connection: Connection, issued: Invoice, place: Place, series: SeriesState) -> None:
+    """Turns the draft into the issued document and moves the seller's counter on."""
+    connection.execute(
+        invoices.update()
+        .where(
+            invoices.c.tenant_id == place.tenant_id, invoices.c.invoice_id == place.invoice_id,
+            invoices.c.status == "draft",
+        )
+        .values(
+            status="issued", series=SERIES, number=issued.number, sequence=series.total, issued_at=issued.issued_at,
+            due_date=issued.due_date, hash=issued.hash, previous_hash=issued.previous_hash,
+        )
+    )  # fmt: skip
+    connection.execute(
+        number_series.update()
+        .where(number_series.c.tenant_id == place.seller_id, number_series.c.series == SERIES)
+        .values(
+            year=series.year, sequence=series.sequence, total=series.total, last_hash=series.last_hash,
+            last_issued_at=series.last_issued_at,
+        )
+    )  # fmt: skip
+
+
+# --- reading -----------------------------------------------------------------------------------------------------------
+
+
+def find(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> StoredInvoice | None:
+    query = sa.select(invoices).where(invoices.c.tenant_id == tenant_id, invoices.c.invoice_id == invoice_id)
+    found = _stored(connection, query)
+    return found[0] if found else None
+
+
+def find_draft_at(
+    connection: Connection, tenant_id: UUID, subscription_id: UUID, *, type: InvoiceType
+) -> list[StoredInvoice]:
+    """The subscription's drafts of this type, oldest billing instant first."""
+    query = sa.select(invoices).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == subscription_id,
+        invoices.c.status == "draft", invoices.c.type == type,
+    )  # fmt: skip
+    return _stored(connection, query.order_by(invoices.c.billing_at, invoices.c.slot))
+
+
+def issued_of_subscription(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> list[StoredInvoice]:
+    """All that was issued for the subscription, in order of issue."""
+    query = sa.select(invoices).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == subscription_id, invoices.c.status == "issued"
+    )
+    return _stored(connection, query.order_by(invoices.c.sequence))
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceFilter:
+    status: str | None = None
+    type: str | None = None
+    buyer_id: UUID | None = None
+    seller_id: UUID | None = None
+    number: str | None = None
+    period_start: datetime | None = None
+    visible_to: UUID | None = None
+
+
+def listing(
+    connection: Connection, wanted: InvoiceFilter, *, after: tuple[UUID, UUID] | None, limit: int
+) -> list[StoredInvoice]:
+    """A page of documents by (creation, buyer): a tenant sees those it buys or sells."""
+    query = sa.select(invoices)
+    equal: tuple[tuple[Any, Any], ...] = (
+        (invoices.c.status, wanted.status), (invoices.c.type, wanted.type), (invoices.c.tenant_id, wanted.buyer_id),
+        (invoices.c.seller_id, wanted.seller_id), (invoices.c.number, wanted.number),
+        (invoices.c.period_start, wanted.period_start),
+    )  # fmt: skip
+    for column, value in equal:
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.visible_to is not None:
+        mine = sa.or_(invoices.c.tenant_id == wanted.visible_to, invoices.c.seller_id == wanted.visible_to)
+        query = query.where(mine)
+    if after is not None:
+        invoice_id, tenant_id = after
+        query = query.where(
+            sa.or_(
+                invoices.c.invoice_id > invoice_id,
+                sa.and_(invoices.c.invoice_id == invoice_id, invoices.c.tenant_id > tenant_id),
+            )
+        )
+    return _stored(connection, query.order_by(invoices.c.invoice_id, invoices.c.tenant_id).limit(limit))
+
+
+def in_series(connection: Connection, seller_id: UUID, *, after: int, limit: int) -> list[StoredInvoice]:
+    """The seller's issued documents in order of issue, those past the sequence number `after`."""
+    query = sa.select(invoices).where(
+        invoices.c.seller_id == seller_id, invoices.c.series == SERIES, invoices.c.status == "issued",
+        invoices.c.sequence > after,
+    )  # fmt: skip
+    return _stored(connection, query.order_by(invoices.c.sequence).limit(limit))
+
+
+def all_series(connection: Connection) -> list[tuple[UUID, SeriesState]]:
+    rows = connection.execute(sa.select(number_series).order_by(number_series.c.tenant_id))
+    return [
+        (row.tenant_id, SeriesState(row.year, row.sequence, row.total, row.last_hash, row.last_issued_at))
+        for row in rows
+    ]
+
+
+def stored_digests(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[bytes]:
+    """The lines' digests as kept at drafting, by position."""
+    query = sa.select(invoice_lines.c.digest).where(
+        invoice_lines.c.tenant_id == tenant_id, invoice_lines.c.invoice_id == invoice_id
+    )
+    return list(connection.execute(query.order_by(invoice_lines.c.position)).scalars())
+
+
+def credited_totals(connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Decimal]:
+    """What issued credit notes took back of each invoice, tax included."""
+    taken: dict[tuple[UUID, UUID], Decimal] = {}
+    for start in range(0, len(keys), 500):
+        chunk = keys[start : start + 500]
+        query = sa.select(invoices.c.tenant_id, invoices.c.credits_id, invoices.c.total).where(
+            invoices.c.tenant_id.in_(sorted({key[0] for key in chunk})),
+            invoices.c.credits_id.in_(sorted({key[1] for key in chunk})), invoices.c.status == "issued",
+        )  # fmt: skip
+        for row in connection.execute(query):
+            taken[row.tenant_id, row.credits_id] = taken.get((row.tenant_id, row.credits_id), ZERO) + row.total
+    return taken
+
+
+def last_issued_period_end(connection: Connection, subscription_keys: Sequence[tuple[UUID, UUID]]) -> datetime | None:
+    """The latest end of a period that was billed, over these (tenant, subscription)s."""
+    latest: datetime | None = None
+    for tenant_id, subscription_id in subscription_keys:
+        query = (
+            sa.select(invoice_lines.c.period_end)
+            .join(
+                invoices,
+                sa.and_(
+                    invoices.c.tenant_id == invoice_lines.c.tenant_id,
+                    invoices.c.invoice_id == invoice_lines.c.invoice_id,
+                ),
+            )
+            .where(
+                invoice_lines.c.tenant_id == tenant_id, invoice_lines.c.subscription_id == subscription_id,
+                invoices.c.status == "issued",
+            )
+            .order_by(invoice_lines.c.period_end.desc())
+            .limit(1)
+        )  # fmt: skip
+        end = connection.execute(query).scalar()
+        latest = end if latest is None or (end is not None and end > latest) else latest
+    return latest
+
+
+def _stored(connection: Connection, query: sa.Select[Any]) -> list[StoredInvoice]:
+    rows = list(connection.execute(query).mappings())
+    keys = [(row["tenant_id"], row["invoice_id"]) for row in rows]
+    lines = _lines(connection, keys)
+    credited = credited_totals(
+        connection, [key for key, row in zip(keys, rows, strict=True) if row["status"] == "issued"]
+    )
+    return [
+        _stored_invoice(row, lines.get(key, ()), credited.get(key, ZERO)) for row, key in zip(rows, keys, strict=True)
+    ]
+
+
+def _lines(
+    connection: Connection, keys: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], tuple[InvoiceLine, ...]]:
+    found: dict[tuple[UUID, UUID], list[InvoiceLine]] = {}
+    for start in range(0, len(keys), 500):
+        chunk = keys[start : start + 500]
+        query = sa.select(invoice_lines).where(
+            invoice_lines.c.tenant_id.in_(sorted({key[0] for key in chunk})),
+            invoice_lines.c.invoice_id.in_(sorted({key[1] for key in chunk})),
+        )
+        for row in connection.execute(query.order_by(invoice_lines.c.position)).mappings():
+            found.setdefault((row["tenant_id"], row["invoice_id"]), []).append(_line(row))
+    return {key: tuple(lines) for key, lines in found.items()}
+
+
+def _line(row: RowMapping) -> InvoiceLine:
+    kind: Literal["charge", "difference", "credit"] = row["kind"]
+    return InvoiceLine(
+        id=f"ln_{row['position']}", charge=row["charge"], description=row["description"],
+        period=Period(row["period_start"], row["period_end"]), quantity=row["quantity"], unit=row["unit"],
+        amount=row["amount"], tax=TaxRate(row["tax_category"], row["tax_rate"]),
+        components=components_from(json.loads(row["components"])),
+        allowances=tuple(Allowance(text, Decimal(amount)) for text, amount in json.loads(row["allowances"])),
+        kind=kind, reopens_usage=row["reopens_usage"], subscription=row["subscription"],
+        trace=json.loads(row["trace"]),
+    )  # fmt: skip
+
+
+def _stored_invoice(row: RowMapping, lines: tuple[InvoiceLine, ...], credited: Decimal) -> StoredInvoice:
+    place = Place(
+        row["tenant_id"], row["invoice_id"], row["seller_id"], row["subscription_id"], row["billing_at"], row["slot"],
+        row["credits_id"],
+    )  # fmt: skip
+    invoice = Invoice(
+        id=invoice_public_id(place), type=row["type"], status=row["status"], seller=_party(row["seller"]),
+        buyer=_party(row["buyer"]), currency=row["currency"], language=row["language"], time_zone=row["time_zone"],
+        period=Period(row["period_start"], row["period_end"]), lines=lines, net=row["net"],
+        tax=tuple(TaxGroup(c, Decimal(r), Decimal(b), Decimal(a)) for c, r, b, a in json.loads(row["tax"])),
+        total=row["total"], number=row["number"], issued_at=row["issued_at"], due_date=row["due_date"],
+        hash=row["hash"], previous_hash=row["previous_hash"],
+        references=tuple(Reference(i, n, parse_instant(t)) for i, n, t in json.loads(row["references"])),
+    )  # fmt: skip
+    return StoredInvoice(replace(invoice, credited=credited), place, row["sequence"])
+
+
+def _party_text(party: Party) -> str:
+    return json.dumps(asdict(party), ensure_ascii=False)
+
+
+def _party(text: str) -> Party:
+    fields = json.loads(text)
+    address = fields.pop("address")
+    return Party(**fields, address=None if address is None else Address(**address))
+
+
+def _tax_text(groups: Iterable[TaxGroup]) -> str:
+    return json.dumps([[g.category, plain(g.rate), plain(g.base), plain(g.amount)] for g in groups])
+
+
+def _references_text(references: Iterable[Reference]) -> str:
+    return json.dumps([[item.invoice_id, item.number, instant_text(item.issued_at)] for item in references])
+
+
+# --- rendered files ----------------------------------------------------------------------------------------------------
+
+
+def find_file(connection: Connection, place: Place, format: str) -> bytes | None:
+    """The document's file as it was rendered first."""
+    content: bytes | None = connection.execute(
+        sa.select(invoice_files.c.content).where(
+            invoice_files.c.tenant_id == place.tenant_id, invoice_files.c.invoice_id == place.invoice_id,
+            invoice_files.c.format == format,
+        )
+    ).scalar()  # fmt: skip
+    return content
+
+
+def keep_file(connection: Connection, place: Place, format: str, content: bytes) -> None:
+    """Keeps the file, unless one was kept before."""
+    row = {
+        "tenant_id": place.tenant_id, "invoice_id": place.invoice_id, "format": format, "content": content,
+        "digest": sha256(content).digest(),
+    }  # fmt: skip
+    insert_missing(connection, invoice_files, [row])

@@ -1,0 +1,55 @@
+"""API keys: only the SHA-256 of a key's secret is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.storage.tables import api_keys, tenants
+from app.storage.upserts import insert_missing
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """`tenant_key` is '' for a key that is not bound to one tenant."""
+
+    key_id: str
+    secret_hash: bytes
+    scope: str
+    tenant_key: str
+    name: str
+
+
+def add_key(connection: Connection, key: StoredKey, now: datetime) -> None:
+    """Keeps the key; one that is there already stays as it is."""
+    insert_missing(
+        connection, api_keys,
+        [{
+            "key_id": key.key_id, "secret_hash": key.secret_hash, "scope": key.scope, "tenant_key": key.tenant_key,
+            "name": key.name, "created_at": now, "revoked_at": None,
+        }],
+    )  # fmt: skip
+
+
+def find_key(connection: Connection, key_id: str) -> StoredKey | None:
+    """The key, unless it was revoked."""
+    row = connection.execute(
+        sa.select(api_keys).where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
+    ).first()
+    return None if row is None else StoredKey(row.key_id, row.secret_hash, row.scope, row.tenant_key, row.name)
+
+
+def tenant_of_key(connection: Connection, tenant_key: str) -> UUID | None:
+    found: UUID | None = connection.execute(sa.select(tenants.c.tenant_id).where(tenants.c.key == tenant_key)).scalar()
+    return found
+
+
+def revoke_key(connection: Connection, key_id: str, now: datetime) -> bool:
+    changed = connection.execute(
+        api_keys.update().where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
+    return bool(changed.rowcount)

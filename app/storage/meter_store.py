@@ -1,0 +1,83 @@
+"""Meter revisions as ingestion, reads and audit need them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from app.domain.events import parse_json
+from app.domain.meters import Filter, Meter, Rounding
+from app.storage.tables import meter_revisions, meters
+
+
+def definition_text(meter: Meter) -> str:
+    """The measuring part but for the type, as JSON: what a revision fixes."""
+    rounding = meter.rounding
+    return json.dumps(
+        {
+            "aggregation": meter.aggregation,
+            "property": meter.property,
+            "dimensions": dict(meter.dimensions),
+            "filter": [{"property": f.property, "operator": f.operator, "value": f.value} for f in meter.filters],
+            "rounding": None if rounding is None else {"mode": rounding.mode, "scale": rounding.scale},
+        },
+        ensure_ascii=False, sort_keys=True, default=str,
+    )  # fmt: skip
+
+
+def load(connection: Connection, *, states: tuple[str, ...] = ("building", "active")) -> list[Meter]:
+    """The revisions in these states, by meter and age; the last of each meter is its newest."""
+    query = (
+        sa.select(meter_revisions, meters.c.unit)
+        .join(meters, meters.c.key == meter_revisions.c.key)
+        .where(meter_revisions.c.state.in_(states))
+        .order_by(meter_revisions.c.key, meter_revisions.c.revision)
+    )
+    rows = list(connection.execute(query).mappings())
+    newest = {row["key"]: row["meter_id"] for row in rows}
+    return [_meter(row, newest[row["key"]] == row["meter_id"]) for row in rows]
+
+
+def find(connection: Connection, meter_id: UUID) -> tuple[Meter, str, int] | None:
+    """The revision with its state and the catalog version that first had it."""
+    query = (
+        sa.select(meter_revisions, meters.c.unit)
+        .join(meters, meters.c.key == meter_revisions.c.key)
+        .where(meter_revisions.c.meter_id == meter_id)
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else (_meter(row, True), row["state"], row["since_version"])
+
+
+def activate(connection: Connection, meter: Meter) -> list[UUID]:
+    """Makes a built revision the one that answers; the revisions that it replaces, now retired."""
+    replaced = (
+        sa.select(meter_revisions.c.meter_id)
+        .where(meter_revisions.c.key == meter.key, meter_revisions.c.state == "active")
+    )  # fmt: skip
+    old = list(connection.execute(replaced).scalars())
+    for meter_id, state in [*((item, "retired") for item in old), (meter.meter_id, "active")]:
+        connection.execute(meter_revisions.update().where(meter_revisions.c.meter_id == meter_id).values(state=state))
+    return old
+
+
+def retired(connection: Connection, key: str) -> list[UUID]:
+    query = sa.select(meter_revisions.c.meter_id)
+    query = query.where(meter_revisions.c.key == key, meter_revisions.c.state == "retired")
+    return list(connection.execute(query).scalars())
+
+
+def _meter(row: RowMapping, newest: bool) -> Meter:
+    fixed: dict[str, Any] = parse_json(row["definition"])
+    rounding = fixed.get("rounding")
+    return Meter(
+        key=row["key"], meter_id=row["meter_id"], event_type=row["event_type"], aggregation=fixed["aggregation"],
+        property=fixed.get("property") or "", dimensions=tuple(sorted((fixed.get("dimensions") or {}).items())),
+        filters=tuple(Filter(f["property"], f["operator"], f["value"]) for f in fixed.get("filter") or ()),
+        rounding=None if rounding is None else Rounding(rounding["mode"], int(rounding["scale"])),
+        unit=row["unit"], state=row["state"], newest=newest,
+    )  # fmt: skip

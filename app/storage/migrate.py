@@ -1,0 +1,76 @@
+"""Brings a database to the schema of this version, and says whether it is there."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.storage.database import Database
+from app.storage.migrations_location import migrations_path
+
+_ADVISORY_LOCK = 7_205_759  # any number that is ours alone; two processes that migrate at once take turns
+
+
+def _config(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_path()))
+    config.attributes["database_url"] = url
+    return config
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """The database at the newest schema (or the revision named); does nothing where it is there already."""
+    with _alone(url):
+        if revision != "head" or not is_current(url):
+            command.upgrade(_config(url), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    with _alone(url):
+        command.downgrade(_config(url), revision)
+
+
+def head_revision() -> str:
+    return str(ScriptDirectory.from_config(_config("")).get_current_head())
+
+
+def current_revision(url: str) -> str | None:
+    """The revision the database is at; None for an empty one. Raises what the driver raises if it cannot be reached."""
+    database = Database.open(url)
+    try:
+        return database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
+    finally:
+        database.close()
+
+
+def is_current(url: str) -> bool:
+    return current_revision(url) == head_revision()
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """One migration at a time on one database, from any number of processes."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            yield
+            return
+        with Path(f"{parsed.database}.migrating").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        return
+    database = Database.open(url)
+    try:
+        with database.engine.connect() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(_ADVISORY_LOCK)))
+            yield
+    finally:
+        database.close()

@@ -1,0 +1,154 @@
+"""Subscriptions by key, tenant and plan. Their billing instants are `billing_store`'s."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from app.domain.kept_terms import keep_overrides, read_overrides
+from app.domain.subscriptions import Subscription
+from app.storage.tables import (
+    billing_instants,
+    invoice_lines,
+    invoices,
+    subscription_keys,
+    subscriptions,
+    tenants,
+)  # fmt: skip
+
+SubscriptionId = tuple[UUID, UUID]
+"""(tenant_id, subscription_id)"""
+
+
+def _query() -> sa.Select[Any]:
+    return sa.select(subscriptions, tenants.c.key.label("tenant")).join(
+        tenants, tenants.c.tenant_id == subscriptions.c.tenant_id
+    )
+
+
+def _of(key: SubscriptionId) -> sa.ColumnElement[bool]:
+    return sa.and_(subscriptions.c.tenant_id == key[0], subscriptions.c.subscription_id == key[1])
+
+
+def find(connection: Connection, key: str) -> Subscription | None:
+    found = connection.execute(sa.select(subscription_keys).where(subscription_keys.c.key == key)).first()
+    return None if found is None else find_by_id(connection, found.tenant_id, found.subscription_id)
+
+
+def find_by_id(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> Subscription | None:
+    row = connection.execute(_query().where(_of((tenant_id, subscription_id)))).first()
+    return None if row is None else _subscription(row)
+
+
+def all_subscriptions(connection: Connection) -> list[Subscription]:
+    """Every subscription, by key."""
+    return [_subscription(row) for row in connection.execute(_query().order_by(subscriptions.c.key))]
+
+
+def list_subscriptions(
+    connection: Connection, *, after: str | None, limit: int, tenant_id: UUID | None = None, plan: str | None = None
+) -> list[Subscription]:
+    """The subscriptions after the key, by key; of one tenant or plan where they are named."""
+    query = _query().order_by(subscriptions.c.key).limit(limit)
+    for column, value in ((subscriptions.c.tenant_id, tenant_id), (subscriptions.c.plan, plan)):
+        if value is not None:
+            query = query.where(column == value)
+    if after is not None:
+        query = query.where(subscriptions.c.key > after)
+    return [_subscription(row) for row in connection.execute(query)]
+
+
+def of_tenants(connection: Connection, tenant_ids: Sequence[UUID]) -> list[Subscription]:
+    """Every subscription of these tenants."""
+    found: list[Subscription] = []
+    for start in range(0, len(tenant_ids), 500):
+        query = _query().where(subscriptions.c.tenant_id.in_(tenant_ids[start : start + 500]))
+        found += [_subscription(row) for row in connection.execute(query.order_by(subscriptions.c.key))]
+    return found
+
+
+def lock_of_plan(connection: Connection, plan: str) -> list[Subscription]:
+    """The plan's subscriptions with their rows locked, in one order for everybody, until the transaction ends."""
+    query = (
+        sa.select(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
+        .where(subscriptions.c.plan == plan)
+        .order_by(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
+        .with_for_update()
+    )
+    locked = {(row.tenant_id, row.subscription_id) for row in connection.execute(query)}
+    rows = connection.execute(_query().where(subscriptions.c.plan == plan).order_by(subscriptions.c.key))
+    return [item for item in map(_subscription, rows) if (item.tenant_id, item.subscription_id) in locked]
+
+
+def lock(connection: Connection, key: SubscriptionId) -> None:
+    """Locks the row, as every close, correction and issue of the subscription does first."""
+    connection.execute(sa.select(subscriptions.c.subscription_id).where(_of(key)).with_for_update()).first()
+
+
+def save(connection: Connection, subscription: Subscription) -> None:
+    """Writes the subscription under its id, whether it was there or not, and its key over all tenants."""
+    values = {
+        "key": subscription.key, "plan": subscription.plan, "start": subscription.start, "end": subscription.end,
+        "start_date": subscription.start_date, "pinned_version": subscription.pinned_version,
+        "overrides": json.dumps(keep_overrides(subscription.overrides), ensure_ascii=False),
+    }  # fmt: skip
+    key = (subscription.tenant_id, subscription.subscription_id)
+    if not connection.execute(subscriptions.update().where(_of(key)).values(**values)).rowcount:
+        connection.execute(subscriptions.insert().values(tenant_id=key[0], subscription_id=key[1], **values))
+        connection.execute(
+            subscription_keys.insert().values(key=subscription.key, tenant_id=key[0], subscription_id=key[1])
+        )
+
+
+def delete(connection: Connection, subscription: Subscription) -> None:
+    """Takes away a subscription that nothing was ever billed for."""
+    key = (subscription.tenant_id, subscription.subscription_id)
+    connection.execute(
+        billing_instants.delete().where(
+            billing_instants.c.tenant_id == key[0], billing_instants.c.subscription_id == key[1]
+        )
+    )
+    connection.execute(subscription_keys.delete().where(subscription_keys.c.key == subscription.key))
+    connection.execute(subscriptions.delete().where(_of(key)))
+
+
+def settled_until(connection: Connection, key: SubscriptionId) -> datetime | None:
+    """The latest billing instant that is closed: billed, or passed because nothing was due. None where none is."""
+    instant = billing_instants.c.at
+    query = sa.select(sa.func.max(instant, type_=instant.type)).where(
+        billing_instants.c.tenant_id == key[0],
+        billing_instants.c.subscription_id == key[1],
+        billing_instants.c.status != "open",
+    )
+    latest: datetime | None = connection.execute(query).scalar()
+    return latest
+
+
+def forget_open_instants(connection: Connection, key: SubscriptionId) -> None:
+    """Drops the instants that are not closed yet, and their drafts: both are made anew from the subscription."""
+    drafts = sa.select(invoices.c.invoice_id).where(
+        invoices.c.tenant_id == key[0], invoices.c.subscription_id == key[1], invoices.c.status == "draft"
+    )
+    found = list(connection.execute(drafts).scalars())
+    for table in (invoice_lines, invoices):
+        connection.execute(table.delete().where(table.c.tenant_id == key[0], table.c.invoice_id.in_(found)))
+    connection.execute(
+        billing_instants.delete().where(
+            billing_instants.c.tenant_id == key[0],
+            billing_instants.c.subscription_id == key[1],
+            billing_instants.c.status == "open",
+        )
+    )
+
+
+def _subscription(row: Row[Any]) -> Subscription:
+    return Subscription(
+        row.tenant_id, row.subscription_id, row.key, row.tenant, row.plan, row.start, row.end, row.start_date,
+        row.pinned_version, read_overrides(json.loads(row.overrides or "{}")),
+    )  # fmt: skip

@@ -1,0 +1,224 @@
+"""The whole schema on one page.
+
+Every table says of what kind it is, so that the same schema runs on one file and on many machines:
+
+    distributed   rows of one tenant; `tenant_id` is NOT NULL and leads every primary key and unique constraint
+    reference     small, the same everywhere; holds what is unique over all tenants
+    local         one node's own: jobs, runs, the catalog version
+
+Absent parts of a key are '' and never NULL; ids are made by the application; there are no triggers, no serial columns
+and no database clock. `tests/storage/test_schema_rules.py` holds these rules.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import Column, ForeignKeyConstraint, Index, Table, UniqueConstraint
+
+from app.storage.types import ByteText, Digest, ExactDecimal, Id, Instant
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Kind = Literal["distributed", "reference", "local"]
+
+
+def _table(name: str, kind: Kind, *items: Any) -> Table:
+    return Table(name, metadata, *items, info={"kind": kind})
+
+
+def _key(name: str, type_: Any = ByteText) -> Column[Any]:
+    return Column(name, type_, primary_key=True, nullable=False)
+
+
+def _text(name: str, default: str | None = None) -> Column[Any]:
+    return Column(name, ByteText, nullable=False, server_default=default)
+
+
+def _instant(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Instant, nullable=nullable)
+
+
+def _amount(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, ExactDecimal, nullable=nullable)
+
+
+# --- catalog -----------------------------------------------------------------------------------------------------------
+
+catalog_version = _table(
+    "catalog_version", "local", Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    Column("version", sa.BigInteger, nullable=False),
+)  # fmt: skip
+
+tenants = _table(
+    "tenants", "reference", _key("tenant_id", Id), _text("key"), _text("name"), _text("currency"),
+    _text("time_zone"), _text("language"), Column("operator", sa.Boolean, nullable=False), _text("default_tax", ""),
+    _text("legal"),  # JSON: name, registration, vat_number, address; '' where none was given
+    UniqueConstraint("key"),
+)  # fmt: skip
+
+tenant_subjects = _table(  # whose use an event subject is, from when; tenant_id is the nil UUID where it is nobody's
+    "tenant_subjects", "reference", _key("subject"), _key("from_at", Instant),
+    Column("tenant_id", Id, nullable=False), Index(None, "tenant_id"),
+)  # fmt: skip
+
+resources = _table(
+    "resources", "reference", _key("key"), _text("name"), _text("kind"), Column("owner_id", Id, nullable=False),
+    ForeignKeyConstraint(["owner_id"], ["tenants.tenant_id"]),
+)  # fmt: skip
+
+meters = _table("meters", "reference", _key("key"), _text("name"), _text("unit"), _text("unit_code"))
+
+meter_revisions = _table(
+    "meter_revisions", "reference", _key("meter_id", Id), _text("key"),
+    Column("revision", sa.Integer, nullable=False), _text("event_type"),
+    _text("definition"),  # JSON: aggregation, property, dimensions, filter, rounding
+    _text("state"),  # building, active or retired
+    Column("since_version", sa.BigInteger, nullable=False),  # the catalog version that first had it: events stored
+    # under an older one are counted by its catch-up, all others as they come
+    UniqueConstraint("key", "revision"), ForeignKeyConstraint(["key"], ["meters.key"]),
+)  # fmt: skip
+
+tax_rates = _table(
+    "tax_rates", "reference", _key("key"), _text("category"), _amount("rate"), _text("country"),
+    Column("start", sa.Date, nullable=False),
+)  # fmt: skip
+
+plans = _table(
+    "plans", "reference", _key("key"), _text("name"),
+    _text("draft"),  # JSON of the terms; '' where the latest version is the draft
+)  # fmt: skip
+
+plan_versions = _table(
+    "plan_versions", "reference", _key("plan"), _key("version", sa.Integer), _instant("effective_at"),
+    _text("terms"), ForeignKeyConstraint(["plan"], ["plans.key"]),
+)  # fmt: skip
+
+api_keys = _table(
+    "api_keys", "reference", _key("key_id"), Column("secret_hash", Digest, nullable=False), _text("scope"),
+    _text("tenant_key", ""), _text("name", ""), _instant("created_at"), _instant("revoked_at", nullable=True),
+)  # fmt: skip
+
+# --- events ------------------------------------------------------------------------------------------------------------
+
+events = _table(
+    "events", "distributed", _key("tenant_id", Id), _key("identity", Id), _text("source"), _text("id"),
+    _text("type"), _text("subject"), _text("resource"),
+    _instant("time"),  # when it happened; when it was received where the event had no time
+    Column("time_sent", sa.Boolean, nullable=False), _text("data"), _text("attributes"), _instant("received_at"),
+    Column("digest", Digest, nullable=False), Column("catalog_version", sa.BigInteger, nullable=False),
+    _instant("cancelled_at", nullable=True), _text("cancel_reason", ""),
+    Index(None, "tenant_id", "type", "time"),
+)  # fmt: skip
+
+quarantine = _table(
+    "quarantine", "distributed",
+    _key("tenant_id", Id),  # nil where no tenant claims the subject
+    _key("quarantine_id", Id),  # made of subject, source, id and content: a repeat adds nothing
+    Column("identity", Id, nullable=False), _text("reason"), _text("detail"), _text("source"), _text("id"),
+    _text("type"), _text("subject"), _text("resource"), _instant("time"),
+    Column("time_sent", sa.Boolean, nullable=False), _text("data"), _text("attributes"), _instant("received_at"),
+    Column("digest", Digest, nullable=False),
+    _text("status"),  # open, or how it was closed: released, duplicate, conflict, superseded
+    Index(None, "tenant_id", "identity"), Index(None, "status", "reason", "type", "subject"),
+)  # fmt: skip
+
+buckets = _table(
+    "buckets", "distributed", _key("tenant_id", Id), _key("meter_id", Id), _key("start", Instant),
+    _key("cell", Id),  # names (resource, dimensions)
+    _text("resource"), _text("dimensions"), Column("count", sa.BigInteger, nullable=False), Column("identity_sum", sa.BigInteger, nullable=False),
+    _amount("sum", nullable=True), _amount("min", nullable=True), _amount("max", nullable=True),
+    _amount("last_value", nullable=True), _instant("last_at", nullable=True),
+    Column("last_source", ByteText, nullable=True), Column("last_id", ByteText, nullable=True),
+)  # fmt: skip
+
+# --- subscriptions and billing -------------------------------------------------------------------------------------------
+
+subscription_keys = _table(
+    "subscription_keys", "reference", _key("key"), Column("tenant_id", Id, nullable=False),
+    Column("subscription_id", Id, nullable=False),
+)  # fmt: skip
+
+subscriptions = _table(
+    "subscriptions", "distributed", _key("tenant_id", Id), _key("subscription_id", Id), _text("key"),
+    _text("plan"), _instant("start"), _instant("end", nullable=True),
+    Column("start_date", sa.Date, nullable=False),  # the local date of the start: the anchor of anniversaries
+    Column("pinned_version", sa.Integer, nullable=True), _text("overrides"),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "plan"),
+)  # fmt: skip
+
+billing_instants = _table(
+    "billing_instants", "distributed", _key("tenant_id", Id), _key("subscription_id", Id), _key("at", Instant),
+    Column("local_date", sa.Date, nullable=False),
+    _text("status"),  # open, billed (an invoice is issued) or passed (nothing was due there)
+    ForeignKeyConstraint(
+        ["tenant_id", "subscription_id"], ["subscriptions.tenant_id", "subscriptions.subscription_id"]
+    ),
+)  # fmt: skip
+
+invoices = _table(
+    "invoices", "distributed",
+    _key("tenant_id", Id),  # the buyer
+    _key("invoice_id", Id), _text("type"), _text("status"), Column("seller_id", Id, nullable=False),
+    _text("seller"), _text("buyer"),  # JSON of the parties as of issue
+    _text("currency"), _text("language"), _text("time_zone"), _instant("period_start"), _instant("period_end"),
+    _amount("net"), _text("tax"), _amount("total"), _text("series", ""), _text("number", ""),
+    Column("sequence", sa.BigInteger, nullable=True), _instant("issued_at", nullable=True),
+    Column("due_date", sa.Date, nullable=True), _text("hash", ""), _text("previous_hash", ""),
+    Column("subscription_id", Id, nullable=False),
+    _instant("billing_at"), _text("slot"),  # '' for the instant's invoice; for a credit note, what it credits
+    Column("credits_id", Id, nullable=True),  # the invoice that a credit note lowers
+    _text("references"), _instant("created_at"),
+    UniqueConstraint("tenant_id", "subscription_id", "billing_at", "type", "slot"),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "credits_id"),
+    Index(None, "seller_id", "series", "sequence"),
+)  # fmt: skip
+
+invoice_lines = _table(
+    "invoice_lines", "distributed", _key("tenant_id", Id), _key("invoice_id", Id),
+    _key("position", sa.Integer), _text("kind"), Column("subscription_id", Id, nullable=False),
+    _text("subscription"), _text("charge"), _text("description"), _instant("period_start"), _instant("period_end"),
+    _amount("quantity"), _text("unit"), _amount("amount"), _text("tax_category"), _amount("tax_rate"),
+    _text("components"), _text("allowances"), Column("reopens_usage", sa.Boolean, nullable=False), _text("trace"),
+    Column("credits_id", Id, nullable=True),  # the invoice whose line of this charge and stretch a credit line lowers
+    Column("digest", Digest, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+    Index(None, "tenant_id", "subscription_id", "charge"),
+)  # fmt: skip
+
+invoice_files = _table(  # what was rendered after issue, kept once as it was handed out
+    "invoice_files", "distributed", _key("tenant_id", Id), _key("invoice_id", Id), _key("format"),
+    Column("content", sa.LargeBinary, nullable=False), Column("digest", Digest, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+)  # fmt: skip
+
+number_series = _table(  # one row a seller and series: the only place where a number comes from
+    "number_series", "distributed", _key("tenant_id", Id), _key("series"),
+    Column("year", sa.Integer, nullable=False), Column("sequence", sa.BigInteger, nullable=False),
+    Column("total", sa.BigInteger, nullable=False), _text("last_hash"), _instant("last_issued_at", nullable=True),
+)  # fmt: skip
+
+# --- work --------------------------------------------------------------------------------------------------------------
+
+jobs = _table(
+    "jobs", "local", _key("job_id", Id), _text("kind"), _text("payload"), _text("progress"),
+    _text("status"),  # waiting, running, done or failed
+    _text("leased_by", ""), _instant("leased_until", nullable=True), _instant("due_at"),
+    Column("attempts", sa.Integer, nullable=False), _text("problem", ""), _instant("created_at"),
+    Index(None, "status", "due_at"),
+)  # fmt: skip
+
+billing_runs = _table(
+    "billing_runs", "local", _key("run_id", Id), _instant("through"), Column("issue", sa.Boolean, nullable=False),
+    Column("dry_run", sa.Boolean, nullable=False), _text("filters"), _text("status"),
+    Column("periods_due", sa.Integer, nullable=False), Column("closed", sa.Integer, nullable=False),
+    Column("failed", sa.Integer, nullable=False), _text("failures"), _text("unpriced"), _instant("created_at"),
+)  # fmt: skip

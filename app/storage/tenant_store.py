@@ -1,0 +1,183 @@
+"""Tenants, whose use an event subject is and was, and resources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from app.domain.invoices import Address
+from app.domain.tenants import Claim, History, Legal, Resource, Tenant
+from app.storage.tables import events, resources, tenant_subjects, tenants
+
+_CHUNK = 500
+
+
+def find(connection: Connection, key: str) -> Tenant | None:
+    row = connection.execute(sa.select(tenants).where(tenants.c.key == key)).first()
+    return None if row is None else _tenant(row)
+
+
+def find_by_id(connection: Connection, tenant_id: UUID) -> Tenant | None:
+    row = connection.execute(sa.select(tenants).where(tenants.c.tenant_id == tenant_id)).first()
+    return None if row is None else _tenant(row)
+
+
+def operator(connection: Connection) -> Tenant | None:
+    """The tenant that runs the deployment and sells; None where none was named yet."""
+    row = connection.execute(sa.select(tenants).where(tenants.c.operator.is_(True))).first()
+    return None if row is None else _tenant(row)
+
+
+def all_tenants(connection: Connection) -> list[Tenant]:
+    """Every tenant, by key."""
+    return [_tenant(row) for row in connection.execute(sa.select(tenants).order_by(tenants.c.key))]
+
+
+def keys_of(connection: Connection, tenant_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The tenants' keys by id."""
+    query = sa.select(tenants.c.tenant_id, tenants.c.key).where(tenants.c.tenant_id.in_(sorted(tenant_ids)))
+    return {row.tenant_id: row.key for row in connection.execute(query)}
+
+
+def list_tenants(connection: Connection, *, after: str | None, limit: int) -> list[Tenant]:
+    """The tenants after the key, by key."""
+    query = sa.select(tenants).order_by(tenants.c.key).limit(limit)
+    if after is not None:
+        query = query.where(tenants.c.key > after)
+    return [_tenant(row) for row in connection.execute(query)]
+
+
+def lock(connection: Connection, key: str) -> Tenant | None:
+    """The tenant with its row locked until the transaction ends. Documents and events may still be written for it."""
+    query = sa.select(tenants).where(tenants.c.key == key).with_for_update(key_share=True)
+    row = connection.execute(query).first()
+    return None if row is None else _tenant(row)
+
+
+def save(connection: Connection, tenant: Tenant) -> None:
+    """Writes the tenant under its id, whether it was there or not."""
+    values = {
+        "key": tenant.key, "name": tenant.name, "currency": tenant.currency, "time_zone": tenant.time_zone,
+        "language": tenant.language, "operator": tenant.operator, "default_tax": tenant.default_tax,
+        "legal": "" if tenant.legal is None else _legal_text(tenant.legal),
+    }  # fmt: skip
+    of_row = tenants.c.tenant_id == tenant.tenant_id
+    if not connection.execute(tenants.update().where(of_row).values(**values)).rowcount:
+        connection.execute(tenants.insert().values(tenant_id=tenant.tenant_id, **values))
+
+
+def _tenant(row: Row[Any]) -> Tenant:
+    return Tenant(
+        row.tenant_id, row.key, row.name, row.currency, row.time_zone, row.language, bool(row.operator),
+        row.default_tax, _legal(row.legal),
+    )  # fmt: skip
+
+
+def _legal_text(legal: Legal) -> str:
+    address = legal.address
+    kept = {
+        "name": legal.name, "registration": legal.registration, "vat_number": legal.vat_number,
+        "address": address and {
+            "line1": address.line1, "line2": address.line2, "postcode": address.postcode, "city": address.city,
+            "country": address.country,
+        },
+    }  # fmt: skip
+    return json.dumps(kept, ensure_ascii=False)
+
+
+def _legal(text: str) -> Legal | None:
+    if not text:
+        return None
+    kept = json.loads(text)
+    address = kept["address"]
+    return Legal(
+        kept["name"], kept["registration"], kept["vat_number"], None if address is None else Address(**address)
+    )
+
+
+# --- subjects ------------------------------------------------------------------------------------------------------------
+
+
+def histories(connection: Connection, subjects: Iterable[str]) -> dict[str, History]:
+    """Every claim ever made on each of the subjects, by instant; () where nobody ever had it."""
+    found: dict[str, list[Claim]] = {subject: [] for subject in subjects}
+    ordered = sorted(found)
+    for start in range(0, len(ordered), _CHUNK):
+        query = sa.select(tenant_subjects).where(tenant_subjects.c.subject.in_(ordered[start : start + _CHUNK]))
+        for row in connection.execute(query.order_by(tenant_subjects.c.from_at)):
+            found[row.subject].append(Claim(row.subject, row.from_at, row.tenant_id))
+    return {subject: tuple(claims) for subject, claims in found.items()}
+
+
+def claims_of(connection: Connection, tenant_ids: Sequence[UUID]) -> dict[UUID, list[Claim]]:
+    """The claims of each tenant that no later claim on the subject ends, by subject."""
+    later = tenant_subjects.alias()
+    query = (
+        sa.select(tenant_subjects)
+        .where(
+            tenant_subjects.c.tenant_id.in_(tenant_ids),
+            ~sa.exists().where(
+                later.c.subject == tenant_subjects.c.subject, later.c.from_at > tenant_subjects.c.from_at
+            ),
+        )
+        .order_by(tenant_subjects.c.subject)
+    )
+    found: dict[UUID, list[Claim]] = {tenant_id: [] for tenant_id in tenant_ids}
+    for row in connection.execute(query):
+        found[row.tenant_id].append(Claim(row.subject, row.from_at, row.tenant_id))
+    return found
+
+
+def replace_history(connection: Connection, subject: str, history: History) -> None:
+    connection.execute(tenant_subjects.delete().where(tenant_subjects.c.subject == subject))
+    connection.execute(
+        tenant_subjects.insert(),
+        [{"subject": claim.subject, "from_at": claim.from_at, "tenant_id": claim.tenant_id} for claim in history],
+    )
+
+
+def used_in(connection: Connection, tenant_id: UUID, subject: str, start: datetime, end: datetime | None) -> bool:
+    """True when the tenant has kept events of the subject that happened in [start, end)."""
+    query = sa.select(events.c.identity).where(
+        events.c.tenant_id == tenant_id, events.c.subject == subject, events.c.time >= start
+    )
+    if end is not None:
+        query = query.where(events.c.time < end)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+# --- resources -----------------------------------------------------------------------------------------------------------
+
+
+def find_resource(connection: Connection, key: str) -> Resource | None:
+    row = connection.execute(_resources().where(resources.c.key == key)).first()
+    return None if row is None else Resource(row.key, row.name, row.kind, row.owner)
+
+
+def list_resources(
+    connection: Connection, *, after: str | None, limit: int, owner_id: UUID | None = None
+) -> list[Resource]:
+    """The resources after the key, by key; of one owner where it is named."""
+    query = _resources().order_by(resources.c.key).limit(limit)
+    if after is not None:
+        query = query.where(resources.c.key > after)
+    if owner_id is not None:
+        query = query.where(resources.c.owner_id == owner_id)
+    return [Resource(row.key, row.name, row.kind, row.owner) for row in connection.execute(query)]
+
+
+def _resources() -> sa.Select[Any]:
+    return sa.select(resources, tenants.c.key.label("owner")).join(tenants, tenants.c.tenant_id == resources.c.owner_id)
+
+
+def save_resource(connection: Connection, resource: Resource, *, owner_id: UUID) -> None:
+    """Writes the resource under its key, whether it was there or not."""
+    values = {"name": resource.name, "kind": resource.kind, "owner_id": owner_id}
+    if not connection.execute(resources.update().where(resources.c.key == resource.key).values(**values)).rowcount:
+        connection.execute(resources.insert().values(key=resource.key, **values))

@@ -1,0 +1,178 @@
+"""Buckets: what new events add, and what lies in a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from app.domain.aggregation import Bucket, BucketKey, Fold, Last
+from app.domain.events import microseconds
+from app.storage.tables import buckets
+from app.storage.types import decimal_text
+
+_COLUMNS = (
+    "tenant_id", "meter_id", "start", "cell", "resource", "dimensions", "count", "identity_sum", "sum", "min", "max",
+    "last_value", "last_at", "last_source", "last_id",
+)  # fmt: skip
+_PG_TYPES = (
+    "uuid", "uuid", "timestamptz", "uuid", "text", "text", "bigint", "bigint", "numeric", "numeric", "numeric",
+    "numeric", "timestamptz", "text", "text",
+)  # fmt: skip
+
+
+def _upsert(source: str, add: str, smaller: str, larger: str) -> str:
+    names = ", ".join(f'"{name}"' for name in _COLUMNS)
+    later = (
+        "buckets.last_at IS NULL OR (excluded.last_at, excluded.last_source, excluded.last_id) "
+        "> (buckets.last_at, buckets.last_source, buckets.last_id)"
+    )
+    lasts = ", ".join(
+        f"{name} = CASE WHEN {later} THEN excluded.{name} ELSE buckets.{name} END"
+        for name in ("last_value", "last_at", "last_source", "last_id")
+    )
+
+    def merged(function: str, name: str) -> str:
+        return f'"{name}" = ' + function.format(f'buckets."{name}"', f'excluded."{name}"')
+
+    return (
+        f"INSERT INTO buckets ({names}) {source} ON CONFLICT (tenant_id, meter_id, start, cell) DO UPDATE SET "
+        f"{merged('{0} + {1}', 'count')}, {merged('{0} + {1}', 'identity_sum')}, {merged(add, 'sum')}, "
+        f"{merged(smaller, 'min')}, {merged(larger, 'max')}, {lasts}"
+    )
+
+
+_UPSERT_PG = _upsert(
+    f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _PG_TYPES)})",
+    "{0} + {1}", "least({0}, {1})", "greatest({0}, {1})",
+)  # fmt: skip
+_UPSERT_SQLITE = _upsert(
+    f"VALUES ({', '.join('?' * len(_COLUMNS))})",
+    "exact_add({0}, {1})", "exact_min({0}, {1})", "exact_max({0}, {1})",
+)  # fmt: skip
+
+
+def add(connection: Connection, additions: Iterable[Bucket]) -> None:
+    """Merges each into the stored bucket of its key. To be called last in a transaction: the keys are taken in sorted
+    order, so that transactions which meet in the same buckets wait for each other and never deadlock."""
+    ordered = sorted(additions, key=_order)
+    if not ordered:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(_UPSERT_SQLITE, [_sqlite_values(bucket) for bucket in ordered])
+    else:
+        columns = zip(*map(_values, ordered), strict=True)
+        connection.exec_driver_sql(_UPSERT_PG, tuple(list(column) for column in columns))
+
+
+def _order(bucket: Bucket) -> tuple[bytes, bytes, datetime, bytes]:
+    key = bucket.key
+    return key.tenant_id.bytes, key.meter_id.bytes, key.start, key.cell.bytes
+
+
+def _values(bucket: Bucket) -> tuple[Any, ...]:
+    key, fold = bucket.key, bucket.fold
+    last = fold.last
+    latest = (None, None, None, None) if last is None else (last.value, last.at, last.source, last.id)
+    return (
+        *key, bucket.resource, bucket.dimensions, fold.count, fold.identity_sum, fold.sum, fold.min, fold.max,
+        *latest,
+    )  # fmt: skip
+
+
+def _sqlite_values(bucket: Bucket) -> tuple[Any, ...]:
+    return tuple(map(_sqlite_value, _values(bucket)))
+
+
+def _sqlite_value(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return value.bytes
+    if isinstance(value, datetime):
+        return microseconds(value)
+    return decimal_text(value) if isinstance(value, Decimal) else value
+
+
+def replace(connection: Connection, key: BucketKey, bucket: Bucket | None) -> None:
+    """The stored bucket of the key is exactly this one; none where it is None. Its row was locked before."""
+    connection.execute(buckets.delete().where(*_is(key)))
+    if bucket is not None:
+        add(connection, [bucket])
+
+
+def lock(connection: Connection, keys: Sequence[BucketKey]) -> None:
+    """Locks the rows of these keys, in order, until the transaction ends."""
+    for key in sorted(keys, key=lambda key: (key.tenant_id.bytes, key.meter_id.bytes, key.start, key.cell.bytes)):
+        connection.execute(sa.select(buckets.c.count).where(*_is(key)).with_for_update())
+
+
+def _is(key: BucketKey) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        buckets.c.tenant_id == key.tenant_id, buckets.c.meter_id == key.meter_id, buckets.c.start == key.start,
+        buckets.c.cell == key.cell,
+    )  # fmt: skip
+
+
+def in_window(
+    connection: Connection, *, meter_id: UUID, start: datetime, end: datetime,
+    tenant_ids: Sequence[UUID] | None = None, resource: str | None = None,
+) -> Iterator[Bucket]:  # fmt: skip
+    """The meter's buckets that start in [start, end), by key; of all tenants where none is named."""
+    query = sa.select(buckets).where(buckets.c.meter_id == meter_id, buckets.c.start >= start, buckets.c.start < end)
+    if tenant_ids is not None:
+        query = query.where(buckets.c.tenant_id.in_(tenant_ids))
+    if resource is not None:
+        query = query.where(buckets.c.resource == resource)
+    query = query.order_by(buckets.c.tenant_id, buckets.c.start, buckets.c.cell)
+    for row in connection.execution_options(yield_per=2000).execute(query).mappings():
+        yield _bucket(row)
+
+
+def of_tenant(connection: Connection, *, tenant_id: UUID, meter_id: UUID) -> Iterator[Bucket]:
+    """All of one tenant's buckets of the meter, by key."""
+    query = sa.select(buckets).where(buckets.c.tenant_id == tenant_id, buckets.c.meter_id == meter_id)
+    for row in connection.execute(query.order_by(buckets.c.start, buckets.c.cell)).mappings():
+        yield _bucket(row)
+
+
+def totals(
+    connection: Connection, *, tenant_id: UUID, meter_id: UUID, start: datetime, end: datetime
+) -> tuple[int, int]:
+    """Count and identity sum of all buckets that start in [start, end)."""
+    query = sa.select(
+        sa.func.coalesce(sa.func.sum(buckets.c.count), 0), sa.func.coalesce(sa.func.sum(buckets.c.identity_sum), 0)
+    )
+    query = query.where(
+        buckets.c.tenant_id == tenant_id,
+        buckets.c.meter_id == meter_id,
+        buckets.c.start >= start,
+        buckets.c.start < end,
+    )
+    row = connection.execute(query).one()
+    return int(row[0]), int(row[1])
+
+
+def spans(connection: Connection, meter_ids: Sequence[UUID]) -> list[tuple[UUID, UUID, datetime, datetime]]:
+    """(tenant, meter, first bucket's start, last bucket's start) of every tenant that used one of the meters."""
+    query = sa.select(
+        buckets.c.tenant_id, buckets.c.meter_id, sa.func.min(buckets.c.start), sa.func.max(buckets.c.start)
+    ).where(buckets.c.meter_id.in_(meter_ids))
+    rows = connection.execute(query.group_by(buckets.c.tenant_id, buckets.c.meter_id))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def delete_meter(connection: Connection, meter_id: UUID) -> None:
+    connection.execute(buckets.delete().where(buckets.c.meter_id == meter_id))
+
+
+def _bucket(row: RowMapping) -> Bucket:
+    last = None
+    if row["last_at"] is not None:
+        last = Last(row["last_at"], row["last_source"], row["last_id"], row["last_value"])
+    fold = Fold(row["count"], row["identity_sum"], row["sum"], row["min"], row["max"], last)
+    key = BucketKey(row["tenant_id"], row["meter_id"], row["start"], row["cell"])
+    return Bucket(key, row["resource"], row["dimensions"], fold)

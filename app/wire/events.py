@@ -1,0 +1,264 @@
+"""CloudEvents 1.0 as JSON: one event, an array, or a line each -> usage events, and back.
+
+One bad event never spoils its neighbours: each position of a readable body becomes an event or a `Rejected`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from app.domain.acceptance import Rejected
+from app.domain.errors import Malformed, TooLarge, UnsupportedMediaType
+from app.domain.events import (
+    MAX_DEPTH,
+    MAX_TEXT_LENGTH,
+    UsageEvent,
+    depth_exceeds,
+    has_forbidden_text,
+    instant_text,
+    parse_data,
+    parse_instant,
+    parse_json,
+)  # fmt: skip
+
+SINGLE = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+NDJSON = "application/x-ndjson"
+PLAIN = "application/json"
+
+_KNOWN = frozenset({"specversion", "id", "source", "type", "subject", "time", "resource", "data"})
+
+
+class _Event(msgspec.Struct, forbid_unknown_fields=True):
+    specversion: str | None = None
+    id: str | None = None
+    source: str | None = None
+    type: str | None = None
+    subject: str | None = None
+    time: str | None = None
+    resource: str | None = None
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+_one = msgspec.json.Decoder(_Event)
+_many = msgspec.json.Decoder(list[msgspec.Raw])
+_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+Sent = list[UsageEvent | Rejected]
+
+
+def decode_events(body: bytes, media_type: str, *, max_events: int) -> tuple[Sent, bool]:
+    """The events of a body, and whether it is a single one. Raises Malformed, TooLarge or UnsupportedMediaType.
+
+    `media_type` is the Content-Type without parameters, in lower case.
+    """
+    if media_type not in (SINGLE, BATCH, NDJSON, PLAIN):
+        raise UnsupportedMediaType(f"Events come as {SINGLE}, {BATCH}, {PLAIN} or {NDJSON}.")
+    if media_type == NDJSON:
+        items: Sequence[bytes | msgspec.Raw] = [line for line in body.split(b"\n") if line.strip()]
+        single = False
+    else:
+        items, single = _items(body, media_type)
+    if len(items) > max_events:
+        raise TooLarge(f"A request may hold at most {max_events} events.", limit_events=max_events)
+    return [_event(bytes(item)) for item in items], single
+
+
+def _items(body: bytes, media_type: str) -> tuple[Sequence[bytes | msgspec.Raw], bool]:
+    is_array = body.lstrip(b" \t\r\n")[:1] == b"["
+    if media_type == SINGLE and is_array:
+        raise Malformed(f"A body of type {SINGLE} is one JSON object; send an array as {BATCH}.")
+    if media_type == BATCH and not is_array:
+        raise Malformed(f"A body of type {BATCH} is a JSON array of events.")
+    try:
+        return (_split(body), False) if is_array else ([_checked_object(body)], True)
+    except RecursionError as error:
+        raise Malformed("The body is nested too deeply.") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+        raise Malformed(f"The body is not JSON: {str(error)[:200]}") from error
+
+
+def _split(body: bytes) -> list[msgspec.Raw]:
+    try:
+        return _many.decode(body)
+    except msgspec.DecodeError:
+        # A lone surrogate makes the whole array unreadable. With a NUL in its place only its own event is.
+        mended = _without_lone_surrogates(body)
+        if mended == body:
+            raise
+        return _many.decode(mended)
+
+
+def _checked_object(body: bytes) -> bytes:
+    """The body, once it is known to be one JSON value."""
+    mended = _without_lone_surrogates(body)
+    if not isinstance(parse_json(mended), dict):
+        raise ValueError("an event is a JSON object")
+    return mended
+
+
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?", re.DOTALL)
+
+
+def _without_lone_surrogates(body: bytes) -> bytes:
+    """The same text with \\u0000 for every surrogate escape that has no partner: both are refused alike."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+
+    def mend(match: re.Match[bytes]) -> bytes:
+        code, partner = match.groups()
+        first = code.lower() if code else b""
+        is_high, is_low = first[:2] in (b"d8", b"d9", b"da", b"db"), first[:2] in (b"dc", b"dd", b"de", b"df")
+        if is_high and partner:
+            return match.group()
+        lead = b"\\u0000" if is_high or is_low else match.group()[: len(match.group()) - (6 if partner else 0)]
+        return lead + (b"\\u0000" if partner else b"")
+
+    return _ESCAPE.sub(mend, body)
+
+
+def _event(raw: bytes) -> UsageEvent | Rejected:
+    try:
+        sent, attributes = _decode(raw)
+    except _Fault as fault:
+        return Rejected(fault.id, fault.pointer, fault.detail)
+    try:
+        return _usage_event(sent, attributes)
+    except _Fault as fault:
+        return Rejected(sent.id if isinstance(sent.id, str) else None, fault.pointer, fault.detail)
+
+
+class _Fault(Exception):
+    def __init__(self, pointer: str, detail: str, id: str | None = None) -> None:
+        super().__init__(detail)
+        self.pointer, self.detail, self.id = pointer, detail, id
+
+
+def _decode(raw: bytes) -> tuple[_Event, str]:
+    """The event's own fields, and further attributes as JSON text."""
+    try:
+        return _one.decode(raw), ""
+    except msgspec.ValidationError:
+        return _decode_slowly(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(raw, error) from error
+
+
+def _unreadable(raw: bytes, error: Exception) -> _Fault:
+    mended = _without_lone_surrogates(raw)
+    if mended != raw:
+        return _Fault("", "a text holds a lone surrogate")
+    return _Fault("", f"not JSON that can be read: {str(error)[:200]}")
+
+
+def _decode_slowly(raw: bytes) -> tuple[_Event, str]:
+    """For events with further attributes or with fields of a wrong type: finds out which."""
+    try:
+        fields = _raw_object.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _Fault("", "an event is a JSON object") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(raw, error) from error
+    known: dict[str, Any] = {}
+    for name in _KNOWN & fields.keys():
+        value = fields[name]
+        known[name] = value if name == "data" else _text_or_null(name, bytes(value), fields)
+    further = {name: value for name, value in fields.items() if name not in _KNOWN}
+    if "data_base64" in further:
+        raise _Fault("/data_base64", "binary data cannot be measured; send `data` as a JSON object", known.get("id"))
+    for name, value in further.items():
+        if not re.fullmatch(r"[a-z0-9]{1,100}", name):
+            detail = "a CloudEvents attribute has a name of lower-case letters and digits"
+            raise _Fault(f"/{_escaped(name)}", detail, known.get("id"))
+        if bytes(value).lstrip()[:1] in (b"{", b"["):
+            raise _Fault(f"/{name}", "a CloudEvents attribute is a single value", known.get("id"))
+    text = msgspec.json.encode(further).decode() if further else ""
+    return _Event(**known), text
+
+
+def _text_or_null(name: str, raw: bytes, fields: dict[str, msgspec.Raw]) -> str | None:
+    value = parse_json(raw)
+    if value is None or isinstance(value, str):
+        return value
+    own_id = parse_json(bytes(fields["id"])) if "id" in fields and name != "id" else None
+    raise _Fault(f"/{name}", f"{name} must be text", own_id if isinstance(own_id, str) else None)
+
+
+def _usage_event(sent: _Event, attributes: str) -> UsageEvent:
+    if sent.specversion != "1.0":
+        raise _Fault("/specversion", 'specversion must be "1.0"')
+    event_id, source, event_type = (
+        _required(sent.id, "id"),
+        _required(sent.source, "source"),
+        _required(sent.type, "type"),
+    )
+    subject, resource = _optional(sent.subject, "subject"), _optional(sent.resource, "resource")
+    time = None
+    if sent.time is not None:
+        try:
+            time = parse_instant(sent.time)
+        except ValueError as error:
+            raise _Fault("/time", str(error)) from error
+    data_text, data = _data(bytes(sent.data))
+    if attributes and ("\\u0000" in attributes and has_forbidden_text(parse_json(attributes))):
+        raise _Fault("", "an attribute holds a NUL character or lone surrogate")
+    return UsageEvent(source, event_id, event_type, subject, resource, time, data_text, data, attributes)
+
+
+def _required(value: str | None, name: str) -> str:
+    if not value:
+        raise _Fault(f"/{name}", f"{name} is missing or empty")
+    return _optional(value, name)
+
+
+def _optional(value: str | None, name: str) -> str:
+    if value is None:
+        return ""
+    if value == "":
+        raise _Fault(f"/{name}", f"{name} is empty; leave it out instead")
+    if len(value) > MAX_TEXT_LENGTH[name]:
+        raise _Fault(f"/{name}", f"{name} is longer than {MAX_TEXT_LENGTH[name]} characters")
+    if "\x00" in value:
+        raise _Fault(f"/{name}", f"{name} holds a NUL character or lone surrogate")
+    return value
+
+
+def _data(raw: bytes) -> tuple[str, dict[str, Any]]:
+    if raw.strip() in (b"", b"null"):
+        return "{}", {}
+    try:
+        text = raw.decode()
+        data = parse_data(text)
+    except RecursionError as error:
+        raise _Fault("/data", "data is nested too deeply") from error
+    except ValueError as error:
+        lone = "truncated" in str(error)
+        raise _Fault("/data", "data holds a lone surrogate" if lone else str(error)[:200]) from error
+    if (text.count("{") + text.count("[")) > MAX_DEPTH and depth_exceeds(data, MAX_DEPTH):
+        raise _Fault("/data", f"data is nested in more than {MAX_DEPTH} levels")
+    if "\\u0000" in text and has_forbidden_text(data):
+        raise _Fault("/data", "data holds a NUL character or lone surrogate")
+    return text, data
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def event_to_wire(event: UsageEvent) -> dict[str, Any]:
+    """The event as it was sent; `data` and further attributes are the JSON texts received."""
+    fields: dict[str, Any] = {"specversion": "1.0", "id": event.id, "source": event.source, "type": event.type}
+    if event.subject:
+        fields["subject"] = event.subject
+    if event.time is not None:
+        fields["time"] = instant_text(event.time)
+    if event.resource:
+        fields["resource"] = event.resource
+    if event.attributes:
+        fields |= _raw_object.decode(event.attributes)
+    fields["data"] = msgspec.Raw(event.data_text.encode())
+    return fields

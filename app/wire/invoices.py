@@ -1,0 +1,96 @@
+"""Invoices as api.md shows them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from app.domain.events import instant_text
+from app.domain.invoices import Invoice, InvoiceLine, Party, due, is_overdue
+from app.domain.money import amount_text, plain
+from app.domain.periods import Period
+from app.domain.tax import TaxRate
+
+
+def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
+    """The document; `number`, `issued_at`, `due_date` and hashes are null in a draft."""
+    currency = invoice.currency
+
+    def money(amount: Any) -> str:
+        return amount_text(amount, currency)
+
+    return {
+        "id": invoice.id, "type": invoice.type, "status": invoice.status, "number": invoice.number or None,
+        "seller": invoice.seller.key, "buyer": invoice.buyer.key,
+        "parties": {"seller": party_to_wire(invoice.seller), "buyer": party_to_wire(invoice.buyer)},
+        "currency": currency, "language": invoice.language, "time_zone": invoice.time_zone,
+        "period": period_to_wire(invoice.period),
+        "issued_at": instant_text(invoice.issued_at) if invoice.issued_at else None,
+        "due_date": invoice.due_date.isoformat() if invoice.due_date else None,
+        "lines": [line_to_wire(line, currency) for line in invoice.lines], "net": money(invoice.net),
+        "tax": [
+            tax_to_wire(TaxRate(group.category, group.rate))
+            | {"base": money(group.base), "amount": money(group.amount)}
+            for group in invoice.tax
+        ],
+        "total": money(invoice.total), "paid": money(invoice.paid), "credited": money(invoice.credited),
+        "due": money(due(invoice)), "overdue": is_overdue(invoice, today), "hash": invoice.hash or None,
+        "previous_hash": invoice.previous_hash or None,
+        "references": [
+            {"id": item.invoice_id, "number": item.number, "issued_at": instant_text(item.issued_at)}
+            for item in invoice.references
+        ],
+    }  # fmt: skip
+
+
+def line_to_wire(line: InvoiceLine, currency: str) -> dict[str, Any]:
+    return {
+        "id": line.id, "kind": line.kind, "subscription": line.subscription, "charge": line.charge,
+        "description": line.description, "period": period_to_wire(line.period), "quantity": plain(line.quantity),
+        "unit": line.unit, "amount": amount_text(line.amount, currency), "tax": tax_to_wire(line.tax),
+        "components": [
+            {
+                "description": item.description, "kind": item.kind, "quantity": plain(item.quantity),
+                "unit_price": price_text(item.unit_price), "amount": amount_text(item.amount, currency),
+            }
+            for item in line.components
+        ],
+        "allowances": [
+            {"description": item.description, "amount": amount_text(item.amount, currency)} for item in line.allowances
+        ],
+        "reopens_usage": line.reopens_usage,
+    }  # fmt: skip
+
+
+def price_text(price: Any) -> str:
+    """A unit price with at least two decimals and never fewer than it has: "0.30", "0.00000005"."""
+    text = plain(price)
+    whole, _, decimals = text.partition(".")
+    return f"{whole}.{decimals:0<2}"
+
+
+def period_to_wire(period: Period) -> dict[str, str]:
+    return {"start": instant_text(period.start), "end": instant_text(period.end)}
+
+
+def tax_to_wire(tax: TaxRate) -> dict[str, str]:
+    return {"category": tax.category, "rate": plain(tax.rate)}
+
+
+def party_to_wire(party: Party) -> dict[str, Any]:
+    """Legal data as of issue; what the tenant did not give is left out."""
+    found: dict[str, Any] = {"key": party.key, "name": party.name}
+    for name, value in (("registration", party.registration), ("vat_number", party.vat_number)):
+        if value:
+            found[name] = value
+    if party.address is not None:
+        address = party.address
+        found["address"] = {
+            name: value
+            for name, value in (
+                ("line1", address.line1), ("line2", address.line2), ("postcode", address.postcode),
+                ("city", address.city), ("country", address.country),
+            )
+            if value
+        }  # fmt: skip
+    return found

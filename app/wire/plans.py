@@ -1,0 +1,193 @@
+"""Plans and their charges: the shape of the HTTP contract <-> domain values.
+
+    {"name": "Standard", "currency": "EUR", "interval": "month", "anchor": "calendar", "proration": "day",
+     "charges": [{"key": "energy", "meter": "energy", "allowance": "10",
+                  "model": {"type": "per_unit", "unit_price": "0.30"}}]}
+
+Answers add what nobody can set: `version` (the latest published, null before the first), `versions` with the instant
+from which each is in force, and `draft`: true where the terms shown are not published yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from app.domain.charge_models import ChargeModel, Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.domain.events import instant_text
+from app.domain.kept_terms import keep_terms
+from app.domain.money import ZERO
+from app.domain.plans import Discount, Plan, PlanCharge, PlanTerms, PlanVersion, terms_problems
+from app.wire.parsing import Fields
+
+_INTERVALS: tuple[Literal["month", "year"], ...] = ("month", "year")
+_LATER_INTERVALS = ("day", "week", "quarter")
+_ANCHORS: tuple[Literal["calendar", "anniversary"], ...] = ("calendar", "anniversary")
+_PRORATIONS: tuple[Literal["day", "second"], ...] = ("day", "second")
+_TIMINGS: tuple[Literal["arrears", "advance"], ...] = ("arrears", "advance")
+_ROUNDS: tuple[Literal["up", "down"], ...] = ("up", "down")
+
+_ModelType = Literal["flat", "per_unit", "graduated", "volume", "package"]
+_MODELS: tuple[_ModelType, ...] = get_args(_ModelType)
+_LATER_MODELS = ("percentage", "graduated_percentage", "matrix", "time_of_use", "capacity", "dynamic")
+
+MAX_CHARGES = 200
+MAX_TIERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWish:
+    """A plan as somebody wants it: its terms become the draft of the next version."""
+
+    key: str
+    name: str
+    terms: PlanTerms
+
+
+def plan_from_wire(key: str, body: Any, path: str = "#") -> PlanWish:
+    """Raises InvalidInput with every fault."""
+    fields = Fields(body, path)
+    fields.own_key(key)
+    fields.ignore("version", "versions", "draft")
+    wish = PlanWish(key, fields.text("name"), _terms(fields))
+    fields.finish()
+    return wish
+
+
+def terms_from_wire(body: Any, path: str = "#") -> PlanTerms:
+    """The terms alone, as `terms_to_wire` shows them. Raises InvalidInput with every fault."""
+    fields = Fields(body, path or "#")
+    terms = _terms(fields)
+    fields.finish()
+    return terms
+
+
+terms_to_wire = keep_terms
+
+
+def plan_to_wire(plan: Plan, *, published_only: bool = False) -> dict[str, Any]:
+    """The plan with the draft's terms where there is a draft, unless only what is published may be seen."""
+    latest = plan.latest
+    shows_draft = plan.draft is not None and not published_only
+    terms = plan.shown_terms if shows_draft or latest is None else latest.terms
+    return {
+        "key": plan.key,
+        "name": plan.name,
+        **keep_terms(terms),
+        "draft": shows_draft,
+        "version": latest.version if latest else None,
+        "versions": [
+            {"version": item.version, "effective_at": instant_text(item.effective_at)} for item in plan.versions
+        ],
+    }
+
+
+def version_to_wire(version: PlanVersion) -> dict[str, Any]:
+    return {
+        "plan": version.plan, "version": version.version, "effective_at": instant_text(version.effective_at),
+        **keep_terms(version.terms),
+    }  # fmt: skip
+
+
+def publication_from_wire(body: Any, path: str = "#") -> datetime:
+    """The instant from which the version is to be in force."""
+    fields = Fields(body, path)
+    effective_at = fields.instant("effective_at")
+    fields.finish()
+    return effective_at
+
+
+# --- terms ---------------------------------------------------------------------------------------------------------------
+
+
+def _terms(fields: Fields) -> PlanTerms:
+    charges = fields.objects("charges", required=True)
+    if fields.has("charges") and not fields.raw("charges"):
+        fields.problem("charges", "a plan has at least one charge")
+    if len(charges) > MAX_CHARGES:
+        fields.problem("charges", f"a plan has at most {MAX_CHARGES} charges")
+    terms = PlanTerms(
+        currency=fields.currency("currency"),
+        interval=fields.choice("interval", _INTERVALS, later=_LATER_INTERVALS),
+        anchor=fields.choice("anchor", _ANCHORS, default="calendar"),
+        charges=tuple(_charge(charge) for charge in charges[:MAX_CHARGES]),
+        proration=fields.choice("proration", _PRORATIONS, default="day"),
+    )
+    if fields.faultless:
+        fields.problems(terms_problems(terms))
+    return terms
+
+
+def _charge(fields: Fields) -> PlanCharge:
+    key = fields.key("key")
+    return PlanCharge(
+        key=key, meter=fields.optional_key("meter"), timing=fields.choice("timing", _TIMINGS, default="arrears"),
+        model=_model(fields.required_object("model")), allowance=fields.optional_decimal("allowance"),
+        minimum=fields.optional_decimal("minimum"), maximum=fields.optional_decimal("maximum"),
+        discount=_discount(fields), tax=fields.optional_key("tax"),
+        description=fields.text("description", default="", max_length=1000),
+    )  # fmt: skip
+
+
+def charge_fields(fields: Fields) -> dict[str, Any]:
+    """The overridable fields of a charge that are there; null takes an optional one away."""
+    found: dict[str, Any] = {}
+    names = fields.names()
+    for name in ("allowance", "minimum", "maximum"):
+        if name in names:
+            found[name] = fields.optional_decimal(name)
+    if "tax" in names:
+        found["tax"] = fields.optional_key("tax")
+    if "description" in names:
+        found["description"] = fields.text("description", default="", max_length=1000)
+    if "discount" in names:
+        found["discount"] = _discount(fields)
+    if "model" in names:
+        found["model"] = _model(fields.required_object("model"))
+    return found
+
+
+def _discount(fields: Fields) -> Discount | None:
+    inner = fields.object("discount")
+    if inner is None:
+        return None
+    return Discount(inner.optional_decimal("percent"), inner.optional_decimal("amount"))
+
+
+def _model(fields: Fields) -> ChargeModel:
+    kind = fields.choice("type", _MODELS, later=_LATER_MODELS)
+    if fields.raw("type") != kind:
+        # Of another model no field is known: one fault is enough.
+        fields.ignore(*fields.names())
+        return Flat(ZERO)
+    match kind:
+        case "flat":
+            return Flat(fields.decimal("amount"))
+        case "per_unit":
+            return PerUnit(fields.decimal("unit_price"))
+        case "package":
+            return Package(
+                fields.decimal("size"), fields.decimal("price"), fields.choice("round", _ROUNDS, default="up")
+            )
+        case "graduated":
+            return Graduated(_tiers(fields))
+        case "volume":
+            return Volume(_tiers(fields))
+
+
+def _tiers(fields: Fields) -> tuple[Tier, ...]:
+    tiers = fields.objects("tiers", required=True)
+    if fields.has("tiers") and not fields.raw("tiers"):
+        fields.problem("tiers", "there is at least one tier")
+    if len(tiers) > MAX_TIERS:
+        fields.problem("tiers", f"there are at most {MAX_TIERS} tiers")
+    return tuple(
+        Tier(_bound(tier), tier.decimal("unit_price"), tier.optional_decimal("flat")) for tier in tiers[:MAX_TIERS]
+    )
+
+
+def _bound(tier: Fields) -> Any:
+    if tier.names() and "up_to" not in tier.names():
+        tier.problem("up_to", "is missing: the last tier's is null")
+    return tier.optional_decimal("up_to")

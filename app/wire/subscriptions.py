@@ -1,0 +1,75 @@
+"""Subscriptions: the shape of the HTTP contract <-> domain values.
+
+    {"tenant": "acme", "plan": "standard", "start": "2026-01-01", "end": null, "version": null,
+     "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}}}
+
+A date is the local midnight in the tenant's zone. `overrides` gives, by the key of a charge, the fields that this
+subscription has otherwise than its plan: `model`, `allowance`, `minimum`, `maximum`, `discount`, `tax`, `description`;
+null takes an optional one away. Each is replaced whole, and the charge so made must obey the same rules as a plan's,
+in every version of the plan that has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.domain.events import instant_text
+from app.domain.kept_terms import keep_overrides, overrides_of
+from app.domain.periods import local_date, start_of_day
+from app.domain.subscriptions import Overrides, Subscription
+from app.wire.parsing import Fields
+from app.wire.plans import charge_fields
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionWish:
+    """A subscription as somebody wants it; a date becomes an instant once the tenant's zone is known."""
+
+    key: str
+    tenant: str
+    plan: str
+    start: date | datetime
+    end: date | datetime | None
+    version: int | None
+    overrides: Overrides
+
+
+def subscription_from_wire(key: str, body: Any, path: str = "#") -> SubscriptionWish:
+    """Raises InvalidInput with every fault."""
+    fields = Fields(body, path)
+    wish = SubscriptionWish(
+        fields.own_key(key), fields.key("tenant"), fields.key("plan"), fields.day_or_instant("start"),
+        fields.optional_day_or_instant("end"), fields.optional_integer("version", least=1, most=1_000_000),
+        _overrides(fields),
+    )  # fmt: skip
+    fields.finish()
+    return wish
+
+
+def _overrides(fields: Fields) -> Overrides:
+    outer = fields.object("overrides")
+    charges = outer.object("charges") if outer is not None else None
+    if charges is None:
+        return ()
+    return overrides_of([(key, charge_fields(charges.required_object(key))) for key in charges.names()])
+
+
+def subscription_to_wire(subscription: Subscription, zone: ZoneInfo) -> dict[str, Any]:
+    """`start` and `end` as dates where they are midnights in the tenant's zone, else as instants."""
+    return {
+        "key": subscription.key,
+        "tenant": subscription.tenant,
+        "plan": subscription.plan,
+        "start": _moment(subscription.start, zone),
+        "end": None if subscription.end is None else _moment(subscription.end, zone),
+        "version": subscription.pinned_version,
+        "overrides": keep_overrides(subscription.overrides),
+    }
+
+
+def _moment(instant: datetime, zone: ZoneInfo) -> str:
+    day = local_date(instant, zone)
+    return day.isoformat() if start_of_day(day, zone) == instant else instant_text(instant)
