@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A part imports from lines below its own, and from itself; not from its neighbours.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("main", "cli"),
+    ("main", "cli", "demo", "__main__"),
     ("api", "console", "workers", "importing"),
     ("operations",),
     ("wire",),
@@ -22,16 +22,23 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("observability", "settings"),
     ("domain",),
 )
-# `quotepart serve` starts the application that main builds, `quotepart openapi` writes down its interface.
-NEIGHBOURS = {("cli", "main")}
+# `quotepart serve` starts the application that main builds, `quotepart openapi` writes down its interface; the demo is
+# one of its commands, and `python -m app` is the command itself.
+NEIGHBOURS = {("cli", "main"), ("cli", "demo"), ("__main__", "cli")}
 
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
-SHARED_OPERATIONS = {"keep_events", "list_unpriced", "rate_period", "read_usage"}
+SHARED_OPERATIONS = {
+    "billing_books", "catalog_change", "find_due", "keep_events", "list_unpriced", "rate_period", "read_usage",
+    "show_catalog",
+}  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
     ("run_billing", "close_period"),
     ("close_period", "correct_period"),
     ("close_period", "issue_invoice"),
+    ("settle_draft", "close_period"),
+    *(("apply_catalog", f"put_{noun}") for noun in ("meter", "plan", "resource", "subscription", "tax_rate", "tenant")),
+    ("apply_catalog", "publish_plan"),
     ("run_catalog_jobs", "catch_up_meters"),
     ("run_catalog_jobs", "release_quarantine"),
 }

@@ -3,7 +3,7 @@
 Every stretch is half-open, between two instants in UTC. A local day begins at the first instant at which the clocks of
 its zone show midnight or later, and lasts until the next one begins: in Paris 29 March 2026 lasts 23 hours, from
 28 March 23:00 to 29 March 22:00 UTC. A subscription anchored on 31 January has its billing instants at the beginning
-of 31 January, 28 February, 31 March and 30 April; of a month that began on Thursday 15 June, 16 of 30 days are used.
+of 31 January, 28 February, 31 March and 30 April; one that starts on 15 June uses 16 of that month's 30 days.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class Period:
             raise ValueError(f"a period starts before it ends: {self.start.isoformat()}, {self.end.isoformat()}")
 
 
-# --- zones and days ------------------------------------------------------------------------------------------------------
+# --- zones and days ---------------------------------------------------------------------------------------------------
 
 
 def parse_zone(name: str) -> ZoneInfo:
-    """The zone of that IANA name, spelt exactly so. Raises ValueError for all else: '', paths, "localtime", "right/UTC"."""
+    """The zone of that IANA name, spelt exactly. Raises ValueError for any other: paths, "localtime", "right/UTC"."""
     if name not in _zone_names():
         raise ValueError(f"there is no time zone {name[:60]!r}")
     return ZoneInfo(name)
@@ -76,7 +76,7 @@ def start_of_day(day: date, zone: ZoneInfo) -> datetime:
         return at
     # Midnight is skipped. Read with the offset after the change it names an instant before it, and the other way round.
     before = midnight.replace(fold=1).astimezone(UTC)
-    return _change_to(_offset(at, zone), after=before, by=at, zone=zone)
+    return _last_change(after=before, by=at, zone=zone)
 
 
 def local_date(instant: datetime, zone: ZoneInfo) -> date:
@@ -98,11 +98,12 @@ def _offset(instant: datetime, zone: ZoneInfo) -> timedelta:
     return offset
 
 
-def _change_to(offset: timedelta, *, after: datetime, by: datetime, zone: ZoneInfo) -> datetime:
-    """The instant in (after, by] at which the zone takes the offset that it has at `by`; it has another at `after`.
+def _last_change(*, after: datetime, by: datetime, zone: ZoneInfo) -> datetime:
+    """The instant in (after, by] at which the zone took the offset that it has at `by`; it has another at `after`.
 
     Both are whole seconds, as every change of a zone is.
     """
+    offset = _offset(by, zone)
     low, high = 0, (by - after) // _SECOND
     while high - low > 1:
         middle = (low + high) // 2
@@ -113,7 +114,7 @@ def _change_to(offset: timedelta, *, after: datetime, by: datetime, zone: ZoneIn
     return after + high * _SECOND
 
 
-# --- windows -------------------------------------------------------------------------------------------------------------
+# --- windows ----------------------------------------------------------------------------------------------------------
 
 
 def window_at(instant: datetime, window: Window, zone: ZoneInfo) -> Period:
@@ -142,12 +143,11 @@ def _clock_window(instant: datetime, window: Literal["minute", "hour"], zone: Zo
     minutes = local.minute if window == "hour" else 0
     start = instant - timedelta(minutes=minutes, seconds=local.second, microseconds=local.microsecond)
     end = start + _CLOCK_WINDOWS[window]
-    offset = local.utcoffset()
+    offset, second, last = local.utcoffset(), instant.replace(microsecond=0), end - _SECOND
     if _offset(start, zone) != offset:
-        start = _change_to(_offset(instant, zone), after=start, by=instant.replace(microsecond=0), zone=zone)
-    last = end - _SECOND
+        start = _last_change(after=start, by=second, zone=zone)
     if _offset(last, zone) != offset:
-        end = _change_to(_offset(last, zone), after=instant.replace(microsecond=0), by=last, zone=zone)
+        end = _last_change(after=second, by=last, zone=zone)
     return Period(start, end)
 
 
@@ -164,7 +164,7 @@ def _days_of(day: date, window: Literal["day", "week", "month"]) -> tuple[date, 
             return first, _months_after(first, 1)
 
 
-# --- billing instants ----------------------------------------------------------------------------------------------------
+# --- billing instants -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,18 +221,18 @@ def _months_after(day: date, months: int) -> date:
     return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
-# --- proration -----------------------------------------------------------------------------------------------------------
+# --- proration --------------------------------------------------------------------------------------------------------
 
 
 def share_used(stretch: Period, *, full: tuple[date, date], zone: ZoneInfo, unit: Unit) -> tuple[int, int]:
     """How many days (or seconds) the stretch has, and how many the whole interval between the `full` dates.
 
-    By day: the local date of the start counts, that of the end does not, however late on it the stretch ends. By second:
-    those that begin in the stretch, of those that the interval really has in the zone. Either way the parts of a period
-    sum to the period. The first is never more than the second, not even where the zone has changed in between.
+    The local day (or the second) of the start counts, that of the end does not, however late in it the stretch ends: so
+    the parts of a period sum to the period. Seconds of the whole are those that its days really have in the zone. The
+    first number is never more than the second, not even where the zone has changed in between.
     """
     if unit == "day":
-        used = (local_date(stretch.end, zone) - local_date(stretch.start, zone)).days
+        used = (_date_begun(stretch.end, zone) - _date_begun(stretch.start, zone)).days
         whole = (full[1] - full[0]).days
     else:
         used = (stretch.end.replace(microsecond=0) - stretch.start.replace(microsecond=0)) // _SECOND
@@ -240,7 +240,13 @@ def share_used(stretch: Period, *, full: tuple[date, date], zone: ZoneInfo, unit
     return min(used, whole), whole
 
 
-# --- hours of UTC --------------------------------------------------------------------------------------------------------
+def _date_begun(instant: datetime, zone: ZoneInfo) -> date:
+    """The local date of the instant; the skipped one where that day and the next begin there together."""
+    day = local_date(instant, zone)
+    return day - _DAY if start_of_day(day - _DAY, zone) == instant else day
+
+
+# --- hours of UTC -----------------------------------------------------------------------------------------------------
 
 
 def hour_floor(instant: datetime) -> datetime:

@@ -87,7 +87,7 @@ OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "discount", "tax", "d
 """The fields of a charge that one subscription may have otherwise. Its meter and timing stay the plan's."""
 
 
-# --- rules of terms ------------------------------------------------------------------------------------------------------
+# --- rules of terms --------------------------------------------------------------------------------------------------
 
 _MAX_PRICE = Decimal(10) ** 15
 _MAX_QUANTITY = Decimal(10) ** 20

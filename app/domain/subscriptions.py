@@ -53,7 +53,7 @@ class Subscription:
 
 
 def overridden(terms: PlanTerms, overrides: Overrides) -> PlanTerms:
-    """The terms with the subscription's own in place of the plan's; an override of a charge not there changes nothing."""
+    """The terms with the subscription's own in place of the plan's; an override of another charge changes nothing."""
     by_charge = {item.charge: item for item in overrides}
     charges = tuple(
         by_charge[charge.key].applied(charge) if charge.key in by_charge else charge for charge in terms.charges
@@ -92,7 +92,7 @@ def _earlier(first: datetime | None, second: datetime | None) -> datetime | None
     return min(first, second)
 
 
-# --- overlap -------------------------------------------------------------------------------------------------------------
+# --- overlap ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,9 @@ def claimed(history: History, wish: SubjectWish, tenant_id: UUID, *, now: dateti
 
 
 def given_up(history: History, *, now: datetime) -> History:
-    """The history once the subject is nobody's from now on."""
+    """The history once the subject is nobody's from now on; a claim that has not begun was never made."""
+    if history[-1].from_at > now:
+        return history[:-1]
     kept = tuple(claim for claim in history if claim.from_at < now)
     return _joined((*kept, Claim(history[-1].subject, now, NOBODY)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from sqlalchemy.engine import Connection
 from app.domain.events import parse_instant
 from app.domain.invoices import Invoice, InvoiceLine
 from app.domain.meters import Measured, measure
-from app.domain.money import plain
+from app.domain.money import amount_text, plain
 from app.domain.periods import Period
 from app.operations.rate_period import rate_trace, rated_to_trace
 from app.storage import event_store, meter_store
@@ -38,11 +39,11 @@ def explain_line(invoice: Invoice, line: InvoiceLine) -> dict[str, Any]:
         for stage, quantity, amount in trace["steps"]
     ]
     text += [
-        f"{item.description}: {plain(item.quantity)} x {plain(item.unit_price)} = {plain(item.amount)}"
+        f"{item.description}: {plain(item.quantity)} x {plain(item.unit_price)} = {amount_text(item.amount, invoice.currency)}"
         for item in line.components
     ]
-    text += [f"{item.description}: -{plain(item.amount)}" for item in line.allowances]
-    text.append(f"line: {plain(line.amount)} {invoice.currency}")
+    text += [f"{item.description}: -{amount_text(item.amount, invoice.currency)}" for item in line.allowances]
+    text.append(f"line: {amount_text(line.amount, invoice.currency)} {invoice.currency}")
     return {
         "invoice": invoice.id, "line": line.id, "plan": trace["plan"], "plan_version": trace["version"],
         "charge": trace["terms"]["charges"][0], "stretch": dict(zip(("start", "end"), trace["stretch"], strict=True)),
@@ -51,7 +52,7 @@ def explain_line(invoice: Invoice, line: InvoiceLine) -> dict[str, Any]:
         "steps": [
             {"stage": stage, "quantity": quantity, "amount": amount} for stage, quantity, amount in trace["steps"]
         ],
-        "rated": rated["amount"], "holds": rated == trace["rated"], "text": text,
+        "rated": amount_text(Decimal(rated["amount"]), invoice.currency), "holds": rated == trace["rated"], "text": text,
     }  # fmt: skip
 
 

@@ -136,7 +136,7 @@ def in_window(
         query = query.where(events.c.tenant_id.in_(tenant_ids))
     if resource is not None:
         query = query.where(events.c.resource == resource)
-    for row in connection.execution_options(yield_per=2000).execute(query).mappings():
+    for row in connection.execute(query.execution_options(yield_per=2000)).mappings():
         yield stored_event(row)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Row
 
 from app.domain.invoices import Address
 from app.domain.tenants import Claim, History, Legal, Resource, Tenant
-from app.storage.tables import events, resources, tenant_subjects, tenants
+from app.storage.tables import events, resources, subscriptions, tenant_subjects, tenants
 
 _CHUNK = 500
 
@@ -26,6 +26,16 @@ def find(connection: Connection, key: str) -> Tenant | None:
 def find_by_id(connection: Connection, tenant_id: UUID) -> Tenant | None:
     row = connection.execute(sa.select(tenants).where(tenants.c.tenant_id == tenant_id)).first()
     return None if row is None else _tenant(row)
+
+
+def find_many(connection: Connection, tenant_ids: Iterable[UUID]) -> list[Tenant]:
+    """The tenants with these ids, in no order."""
+    wanted = sorted(set(tenant_ids))
+    found: list[Tenant] = []
+    for start in range(0, len(wanted), _CHUNK):
+        query = sa.select(tenants).where(tenants.c.tenant_id.in_(wanted[start : start + _CHUNK]))
+        found += [_tenant(row) for row in connection.execute(query)]
+    return found
 
 
 def operator(connection: Connection) -> Tenant | None:
@@ -51,6 +61,27 @@ def list_tenants(connection: Connection, *, after: str | None, limit: int) -> li
     if after is not None:
         query = query.where(tenants.c.key > after)
     return [_tenant(row) for row in connection.execute(query)]
+
+
+def known_keys(connection: Connection, keys: Sequence[str]) -> list[str]:
+    """Those of the keys that are tenants, in order."""
+    found: list[str] = []
+    for start in range(0, len(keys), _CHUNK):
+        query = sa.select(tenants.c.key).where(tenants.c.key.in_(keys[start : start + _CHUNK]))
+        found += connection.execute(query).scalars()
+    return sorted(found)
+
+
+def lock_of_plan(connection: Connection, plan: str) -> list[UUID]:
+    """The tenants that subscribe to the plan with their rows locked, in one order for everybody."""
+    subscribed = sa.select(subscriptions.c.tenant_id).where(subscriptions.c.plan == plan)
+    query = (
+        sa.select(tenants.c.tenant_id)
+        .where(tenants.c.tenant_id.in_(subscribed))
+        .order_by(tenants.c.tenant_id)
+        .with_for_update(key_share=True)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def lock(connection: Connection, key: str) -> Tenant | None:
@@ -136,10 +167,9 @@ def claims_of(connection: Connection, tenant_ids: Sequence[UUID]) -> dict[UUID, 
 
 def replace_history(connection: Connection, subject: str, history: History) -> None:
     connection.execute(tenant_subjects.delete().where(tenant_subjects.c.subject == subject))
-    connection.execute(
-        tenant_subjects.insert(),
-        [{"subject": claim.subject, "from_at": claim.from_at, "tenant_id": claim.tenant_id} for claim in history],
-    )
+    rows = [{"subject": claim.subject, "from_at": claim.from_at, "tenant_id": claim.tenant_id} for claim in history]
+    if rows:
+        connection.execute(tenant_subjects.insert(), rows)
 
 
 def used_in(connection: Connection, tenant_id: UUID, subject: str, start: datetime, end: datetime | None) -> bool:

@@ -128,7 +128,7 @@ def in_window(
     if resource is not None:
         query = query.where(buckets.c.resource == resource)
     query = query.order_by(buckets.c.tenant_id, buckets.c.start, buckets.c.cell)
-    for row in connection.execution_options(yield_per=2000).execute(query).mappings():
+    for row in connection.execute(query.execution_options(yield_per=2000)).mappings():
         yield _bucket(row)
 
 

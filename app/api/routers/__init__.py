@@ -1,5 +1,5 @@
 """The routes of /v1, by noun."""
 
-from app.api.routers import billing, events, usage
+from app.api.routers import billing, catalog, events, usage
 
-ROUTERS = (events.router, usage.router, billing.router)
+ROUTERS = (catalog.router, events.router, usage.router, billing.router)

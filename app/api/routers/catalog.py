@@ -1,0 +1,265 @@
+"""Tenants, resources, meters, tax rates, plans and subscriptions: read, put, patched and listed in one way.
+
+A key bound to a tenant reads that tenant, its resources and subscriptions, and what is published for all; it changes
+nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from sqlalchemy.engine import Connection
+from starlette.concurrency import run_in_threadpool
+
+from app.api.dependencies import (
+    Page,
+    database,
+    encode_cursor,
+    json_body,
+    now,
+    page,
+    require,
+    settle_catalog,
+)  # fmt: skip
+from app.api.parameters import known_parameters, text_parameter
+from app.domain.callers import Caller
+from app.domain.errors import InvalidCursor, NotAllowed, NotFound, PreconditionFailed
+from app.operations import show_catalog
+from app.operations.catalog_change import Saved, check_precondition, found_or_missing
+from app.operations.publish_plan import publish_plan
+from app.operations.put_meter import put_meter
+from app.operations.put_plan import put_plan
+from app.operations.put_resource import put_resource
+from app.operations.put_subscription import put_subscription
+from app.operations.put_tax_rate import put_tax_rate
+from app.operations.put_tenant import put_tenant
+from app.storage.database import Database
+from app.wire.meters import meter_from_wire
+from app.wire.parsing import key_problem
+from app.wire.plans import plan_from_wire, publication_from_wire
+from app.wire.resources import resource_from_wire
+from app.wire.shown import Shown, etag_of, merge_patch, shown_json
+from app.wire.subscriptions import subscription_from_wire
+from app.wire.tax_rates import tax_rate_from_wire
+from app.wire.tenants import tenant_from_wire
+
+router = APIRouter(prefix="/v1", tags=["catalog"])
+
+_PATCH_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a PUT came with."""
+
+    key: str
+    body: Any
+    now: datetime
+    if_match: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """One kind of object: how one, and a page of them, is shown to a caller, and how one is put."""
+
+    name: str
+    show: Callable[[Connection, str, Caller], Shown | None]
+    list: Callable[[Connection, Page, Caller, dict[str, str]], list[Shown]]
+    put: Callable[[Database, Sent], Saved]
+    filters: tuple[str, ...] = ()
+
+
+# --- the one way -----------------------------------------------------------------------------------------------------
+
+
+def _answer(shown: Shown, status: int = 200) -> Response:
+    return Response(shown_json(shown), status, headers={"ETag": etag_of(shown)}, media_type="application/json")
+
+
+def _show(request: Request, noun: Noun, key: str, caller: Caller) -> Shown:
+    found = None
+    if key_problem(key) is None:
+        found = database(request).read(lambda connection: noun.show(connection, key, caller))
+    return found_or_missing(found, noun.name, key)
+
+
+def _settled(request: Request, noun: Noun, saved: Saved, caller: Caller) -> Response:
+    """The object as it is once what its change left to do is done, or under way."""
+    shown = saved.after
+    if saved.left_jobs:
+        settle_catalog(request)
+        shown = _show(request, noun, shown["key"], caller)
+    return _answer(shown, 201 if saved.created else 200)
+
+
+def _check_may_write(caller: Caller) -> None:
+    if caller.tenant_key is not None:
+        raise NotAllowed("A key that is bound to a tenant does not change the catalog.")
+
+
+def _page(request: Request, noun: Noun, caller: Caller, page: Page) -> Response:
+    known_parameters(request, "limit", "cursor", *noun.filters)
+    filters = {name: text for name in noun.filters if (text := text_parameter(request, name)) is not None}
+    if page.after is not None and key_problem(page.after) is not None:
+        raise InvalidCursor("This cursor was not given out by this list.")
+    asked = Page(page.limit + 1, page.after)
+    rows = database(request).read(lambda connection: noun.list(connection, asked, caller, filters))
+    shown = rows[: page.limit]
+    cursor = encode_cursor(shown[-1]["key"]) if len(rows) > page.limit else None
+    return Response(shown_json({"data": shown, "next_cursor": cursor}), media_type="application/json")
+
+
+def _patch(request: Request, noun: Noun, sent: Sent, caller: Caller) -> Response:
+    """Puts the object with the patch applied, and begins anew where it was changed in between."""
+    for attempt in range(1, _PATCH_ATTEMPTS + 1):
+        before = _show(request, noun, sent.key, caller)
+        check_precondition(sent.if_match, before)
+        changed = Sent(sent.key, merge_patch(before, sent.body), sent.now, etag_of(before))
+        try:
+            return _settled(request, noun, noun.put(database(request), changed), caller)
+        except PreconditionFailed:
+            if attempt == _PATCH_ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _add_routes(path: str, noun: Noun) -> None:
+    """GET, PUT and PATCH of one, and GET of a page."""
+
+    async def put(request: Request, key: str, caller: Caller = Depends(require("admin"))) -> Response:
+        _check_may_write(caller)
+        sent = Sent(key, await json_body(request), now(request), request.headers.get("if-match"))
+
+        def work() -> Response:
+            return _settled(request, noun, noun.put(database(request), sent), caller)
+
+        return await run_in_threadpool(work)
+
+    async def patch(request: Request, key: str, caller: Caller = Depends(require("admin"))) -> Response:
+        _check_may_write(caller)
+        sent = Sent(key, await json_body(request), now(request), request.headers.get("if-match"))
+        return await run_in_threadpool(_patch, request, noun, sent, caller)
+
+    async def get(request: Request, key: str, caller: Caller = Depends(require("read"))) -> Response:
+        return _answer(await run_in_threadpool(_show, request, noun, key, caller))
+
+    async def get_page(
+        request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
+    ) -> Response:
+        return await run_in_threadpool(_page, request, noun, caller, page)
+
+    name = noun.name.replace(" ", "_")
+    for method, endpoint, address, summary in (
+        ("GET", get_page, path, f"A page of {noun.name}s, by key"),
+        ("GET", get, f"{path}/{{key}}", f"One {noun.name}"),
+        ("PUT", put, f"{path}/{{key}}", f"Make or replace a {noun.name}; repeating it changes nothing"),
+        ("PATCH", patch, f"{path}/{{key}}", f"Change single fields of a {noun.name} (merge patch)"),
+    ):
+        router.add_api_route(
+            address, endpoint, methods=[method], summary=summary, name=f"{endpoint.__name__}_{name}",
+            operation_id=f"{endpoint.__name__}_{name}",
+        )  # fmt: skip
+
+
+# --- the nouns -------------------------------------------------------------------------------------------------------
+
+
+def _list_subscriptions(connection: Connection, page: Page, caller: Caller, filters: dict[str, str]) -> list[Shown]:
+    tenant_id = caller.tenant_id
+    key = filters.get("tenant")
+    if key is not None:
+        if caller.tenant_key not in (None, key):
+            raise NotFound(f"There is no tenant {key!r}.", key=key)
+        tenant_id = show_catalog.tenant_id_of(connection, key)
+    return show_catalog.list_subscriptions(
+        connection, after=page.after, limit=page.limit, tenant_id=tenant_id, plan=filters.get("plan")
+    )
+
+
+def _show_tenant(connection: Connection, key: str, caller: Caller) -> Shown | None:
+    return show_catalog.show_tenant(connection, key) if caller.tenant_key in (None, key) else None
+
+
+def _show_resource(connection: Connection, key: str, caller: Caller) -> Shown | None:
+    shown = show_catalog.show_resource(connection, key)
+    return shown if shown is not None and caller.tenant_key in (None, shown["owner"]) else None
+
+
+TENANTS = Noun(
+    "tenant", _show_tenant,
+    lambda connection, page, caller, _: show_catalog.list_tenants(
+        connection, after=page.after, limit=page.limit, only=caller.tenant_key
+    ),
+    lambda db, sent: put_tenant(db, tenant_from_wire(sent.key, sent.body), now=sent.now, if_match=sent.if_match),
+)  # fmt: skip
+RESOURCES = Noun(
+    "resource", _show_resource,
+    lambda connection, page, caller, _: show_catalog.list_resources(
+        connection, after=page.after, limit=page.limit, owner_id=caller.tenant_id
+    ),
+    lambda db, sent: put_resource(db, resource_from_wire(sent.key, sent.body), now=sent.now, if_match=sent.if_match),
+)  # fmt: skip
+METERS = Noun(
+    "meter", lambda connection, key, _: show_catalog.show_meter(connection, key),
+    lambda connection, page, *_: show_catalog.list_meters(connection, after=page.after, limit=page.limit),
+    lambda db, sent: put_meter(db, meter_from_wire(sent.key, sent.body), now=sent.now, if_match=sent.if_match),
+)  # fmt: skip
+TAX_RATES = Noun(
+    "tax rate", lambda connection, key, _: show_catalog.show_tax_rate(connection, key),
+    lambda connection, page, *_: show_catalog.list_tax_rates(connection, after=page.after, limit=page.limit),
+    lambda db, sent: put_tax_rate(db, tax_rate_from_wire(sent.key, sent.body), if_match=sent.if_match),
+)  # fmt: skip
+PLANS = Noun(
+    "plan",
+    lambda connection, key, caller: show_catalog.show_plan(
+        connection, key, published_only=caller.tenant_key is not None
+    ),
+    lambda connection, page, caller, _: show_catalog.list_plans(
+        connection, after=page.after, limit=page.limit, published_only=caller.tenant_key is not None
+    ),
+    lambda db, sent: put_plan(db, plan_from_wire(sent.key, sent.body), if_match=sent.if_match),
+)  # fmt: skip
+SUBSCRIPTIONS = Noun(
+    "subscription",
+    lambda connection, key, caller: show_catalog.show_subscription(connection, key, tenant_id=caller.tenant_id),
+    _list_subscriptions,
+    lambda db, sent: put_subscription(db, subscription_from_wire(sent.key, sent.body), if_match=sent.if_match),
+    ("tenant", "plan"),
+)  # fmt: skip
+
+for _path, _noun in (
+    ("/tenants", TENANTS), ("/resources", RESOURCES), ("/meters", METERS), ("/tax-rates", TAX_RATES),
+    ("/plans", PLANS), ("/subscriptions", SUBSCRIPTIONS),
+):  # fmt: skip
+    _add_routes(_path, _noun)
+
+
+@router.post("/plans/{key}/publish")
+async def post_publication(request: Request, key: str, caller: Caller = Depends(require("admin"))) -> Response:
+    """Publishes the plan's draft as its next version, in force from `effective_at`."""
+    _check_may_write(caller)
+    body, if_match = await json_body(request), request.headers.get("if-match")
+
+    def work() -> Response:
+        _show(request, PLANS, key, caller)
+        effective_at = publication_from_wire(body)
+        return _answer(publish_plan(database(request), key, effective_at, if_match=if_match).after)
+
+    return await run_in_threadpool(work)
+
+
+@router.get("/plans/{key}/versions")
+async def get_versions(request: Request, key: str, caller: Caller = Depends(require("read"))) -> Response:
+    """The published versions of a plan with their terms, oldest first."""
+
+    def work() -> Response:
+        _show(request, PLANS, key, caller)
+        found = database(request).read(lambda connection: show_catalog.show_versions(connection, key))
+        body = {"data": found_or_missing(found, "plan", key), "next_cursor": None}
+        return Response(shown_json(body), media_type="application/json")
+
+    return await run_in_threadpool(work)
