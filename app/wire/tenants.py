@@ -41,7 +41,7 @@ def tenant_from_wire(key: str, body: Any, path: str = "#") -> TenantWish:
     fields = Fields(body, path)
     wish = TenantWish(
         key=fields.own_key(key), name=fields.text("name"), currency=fields.currency("currency"),
-        time_zone=fields.zone("time_zone").key, language=fields.choice("language", LANGUAGES),
+        time_zone=fields.zone("time_zone").key, language=fields.choice("language", LANGUAGES, default="en"),
         operator=fields.boolean("operator"), default_tax=fields.optional_key("tax") or "", legal=_legal(fields),
         subjects=_subjects(fields, key),
     )  # fmt: skip
