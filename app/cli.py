@@ -19,11 +19,18 @@ import httpx
 import typer
 import uvicorn
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column, Table
 
 from app import demo as demo_steps
-
 from app.domain.callers import SCOPES
 from app.domain.errors import BillingError, InvalidInput
 from app.domain.events import instant_text, parse_instant
@@ -139,8 +146,8 @@ def apply_file(database: Database, settings: Settings, file: Path, *, dry_run: b
     try:
         applied = apply_catalog(database, text, name=str(file), now=_now(), dry_run=dry_run)
     except InvalidCatalogFile as error:
-        for line in error.lines:
-            err.print(line, highlight=False, markup=False, soft_wrap=True)
+        for fault in error.faults:
+            err.print(str(fault), highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     run_catalog_jobs(
         database, CatalogCache(), clock=_now, future=timedelta(seconds=settings.future_seconds),

@@ -20,7 +20,7 @@ from app.operations.refresh_gauges import refresh_gauges
 from app.settings import Settings
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
-from app.storage.migrate import current_revision, head_revision
+from app.storage.migrate import current_revision, head_revision, revision_of
 from app.workers.runner import Runner
 
 VERSION = "0.1.0"
@@ -36,7 +36,11 @@ def utc_now() -> datetime:
 
 def check_schema(url: str) -> None:
     """Raises SchemaBehind with what to do about it."""
-    found, wanted = current_revision(url), head_revision()
+    _check_revision(current_revision(url))
+
+
+def _check_revision(found: str | None) -> None:
+    wanted = head_revision()
     if found != wanted:
         state = f"at schema {found}" if found else "empty"
         raise SchemaBehind(f"The database is {state}, this version needs {wanted}: run `quotepart migrate` first.")
@@ -93,12 +97,8 @@ def _add_operational_routes(app: FastAPI) -> None:
         """The database answers, at the right schema."""
         database: Database = request.app.state.database
 
-        def work() -> None:
-            url = database.engine.url.render_as_string(hide_password=False)
-            check_schema(url)
-
         try:
-            await run_in_threadpool(work)
+            await run_in_threadpool(lambda: _check_revision(revision_of(database)))
         except Exception:
             return problems.generic_problem(request, 503, "not-ready", "The database does not answer as it should.")
         return Response(json.dumps({"status": "ready"}), media_type="application/json")

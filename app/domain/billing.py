@@ -19,10 +19,14 @@ from app.domain.subscriptions import Subscription
 
 @dataclass(frozen=True, slots=True)
 class BillingPeriod:
-    """The stretch between two billing instants, and the local dates of the whole interval that it is (part of)."""
+    """The stretch between two billing instants, and the local dates of the whole interval that it is (part of).
+
+    `known` are the dates that its start and end stand for; an end that cuts it short stands for none.
+    """
 
     period: Period
     full: tuple[date, date]
+    known: dict[datetime, date]
 
 
 def schedule_terms(versions: Sequence[PlanVersion], subscription: Subscription) -> PlanTerms:
@@ -56,4 +60,8 @@ def period_between(
     full = full_dates(
         first.local_date, interval=terms.interval, anchor=terms.anchor, anchor_date=subscription.start_date
     )
-    return BillingPeriod(Period(first.at, second.at), full)
+    known = {first.at: first.local_date, second.at: second.local_date}
+    if second.at == subscription.end:
+        # The row of a cut-short period keeps the date at which the whole one would have ended.
+        del known[second.at]
+    return BillingPeriod(Period(first.at, second.at), full, known)

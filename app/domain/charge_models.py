@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, assert_never
 
-from app.domain.errors import FieldProblem, InvalidInput
+from app.domain.errors import FieldProblem
 from app.domain.money import MAX_PRICE_DECIMALS, ZERO, plain, round_amount
 
 # With quantities of at most 20 digits and 18 decimals (what `meters.read_number` lets in), summed over a period,
@@ -106,7 +106,7 @@ def charge(model: ChargeModel, quantity: Decimal, *, currency: str, used: int, f
     """The components of the quantity, at least one: a zero quantity makes a component of zero.
 
     `used` / `full` is the share of the billing period in which a flat amount is due; no other model looks at it. The
-    model has passed `check_model`. A negative quantity is priced as the first units are, and makes a negative amount.
+    model has no `model_problems`. A negative quantity is priced as the first units are, and makes a negative amount.
     """
     match model:
         case Flat():
@@ -176,13 +176,6 @@ def _packages(model: Package, quantity: Decimal) -> Decimal:
     if rest and model.round == "up":
         whole += 1
     return whole if quantity > 0 else -whole
-
-
-def check_model(model: ChargeModel) -> None:
-    """Raises InvalidInput with every rule that the model breaks; pointers start at the model: `/tiers/1/up_to`."""
-    problems = tuple(model_problems(model))
-    if problems:
-        raise InvalidInput(f"The model of a charge breaks a rule: {problems[0].detail}.", problems=problems)
 
 
 def model_problems(model: ChargeModel) -> Iterator[FieldProblem]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zoneinfo
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -224,20 +224,36 @@ def _months_after(day: date, months: int) -> date:
 # --- proration --------------------------------------------------------------------------------------------------------
 
 
-def share_used(stretch: Period, *, full: tuple[date, date], zone: ZoneInfo, unit: Unit) -> tuple[int, int]:
+def share_used(
+    stretch: Period,
+    *,
+    full: tuple[date, date],
+    zone: ZoneInfo,
+    unit: Unit,
+    known: Mapping[datetime, date] | None = None,
+) -> tuple[int, int]:
     """How many days (or seconds) the stretch has, and how many the whole interval between the `full` dates.
 
     The local day (or the second) of the start counts, that of the end does not, however late in it the stretch ends: so
     the parts of a period sum to the period. Seconds of the whole are those that its days really have in the zone. The
-    first number is never more than the second, not even where the zone has changed in between.
+    first number is never more than the second, not even where the zone has changed in between. `known` holds the dates
+    that billing instants stand for: they were midnights in the zone of their time, which may be another now.
     """
     if unit == "day":
-        used = (_date_begun(stretch.end, zone) - _date_begun(stretch.start, zone)).days
+        first, last = (_date_of(at, known or {}, full, zone) for at in (stretch.start, stretch.end))
+        used = (last - first).days
         whole = (full[1] - full[0]).days
     else:
         used = (stretch.end.replace(microsecond=0) - stretch.start.replace(microsecond=0)) // _SECOND
         whole = (start_of_day(full[1], zone) - start_of_day(full[0], zone)) // _SECOND
     return min(used, whole), whole
+
+
+def _date_of(at: datetime, known: Mapping[datetime, date], full: tuple[date, date], zone: ZoneInfo) -> date:
+    if at in known:
+        return known[at]
+    day = _date_begun(at, zone)
+    return min(max(day, full[0]), full[1]) if known else day
 
 
 def _date_begun(instant: datetime, zone: ZoneInfo) -> date:
@@ -252,18 +268,3 @@ def _date_begun(instant: datetime, zone: ZoneInfo) -> date:
 def hour_floor(instant: datetime) -> datetime:
     """The beginning of the hour of UTC that holds the instant."""
     return instant.replace(minute=0, second=0, microsecond=0)
-
-
-def split_at_hours(period: Period) -> tuple[Period | None, tuple[Period, ...]]:
-    """The full hours of UTC in the period as one stretch, and what is left beside it: at most two edges, in order.
-
-    10:17 to 13:30 has the full hours 11:00 to 13:00 and the edges 10:17 to 11:00 and 13:00 to 13:30. A period without a
-    full hour is one edge.
-    """
-    start, end = hour_floor(period.start), hour_floor(period.end)
-    if start < period.start:
-        start += _CLOCK_WINDOWS["hour"]
-    if not start < end:
-        return None, (period,)
-    edges = ((period.start, start), (end, period.end))
-    return Period(start, end), tuple(Period(first, last) for first, last in edges if first < last)

@@ -12,9 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from app.domain.charge_models import ChargeModel, Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.domain.charge_models import ChargeModel, Flat, model_problems
 from app.domain.errors import FieldProblem
-from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS, ZERO
+from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,8 @@ def terms_problems(terms: PlanTerms) -> list[FieldProblem]:
 
 def charge_problems(charge: PlanCharge, currency: str) -> list[FieldProblem]:
     """Every rule that the charge breaks; pointers start at the charge."""
-    return [*_kind_problems(charge), *_amount_problems(charge, currency), *_model_problems(charge.model)]
+    of_model = [FieldProblem("/model" + item.pointer, item.detail) for item in model_problems(charge.model)]
+    return [*_kind_problems(charge), *_amount_problems(charge, currency), *of_model]
 
 
 def _kind_problems(charge: PlanCharge) -> Iterator[FieldProblem]:
@@ -149,47 +150,6 @@ def _discount_problems(discount: Discount, currency: str) -> Iterator[FieldProbl
         yield FieldProblem("/discount/percent", f"at most {MAX_PRICE_DECIMALS} decimals")
     if discount.amount is not None:
         yield from _money("/discount/amount", discount.amount, currency)
-
-
-def _model_problems(model: ChargeModel) -> Iterator[FieldProblem]:
-    match model:
-        case Flat(amount):
-            yield from _price("/model/amount", amount)
-        case PerUnit(unit_price):
-            yield from _price("/model/unit_price", unit_price)
-        case Package(size, price):
-            yield from _quantity("/model/size", size)
-            yield from _price("/model/price", price)
-        case Graduated(tiers) | Volume(tiers):
-            yield from _tier_problems(tiers)
-
-
-def _tier_problems(tiers: tuple[Tier, ...]) -> Iterator[FieldProblem]:
-    below = ZERO
-    for index, tier in enumerate(tiers):
-        pointer, is_last = f"/model/tiers/{index}", index == len(tiers) - 1
-        yield from _price(f"{pointer}/unit_price", tier.unit_price)
-        if tier.flat is not None:
-            yield from _price(f"{pointer}/flat", tier.flat)
-        if tier.up_to is None:
-            if not is_last:
-                yield FieldProblem(f"{pointer}/up_to", "only the last tier has no bound")
-            continue
-        if is_last:
-            yield FieldProblem(f"{pointer}/up_to", "the last tier has no bound: its up_to is null")
-        if tier.up_to <= below:
-            rule = "above the bound before it" if below else "above 0"
-            yield FieldProblem(f"{pointer}/up_to", f"tiers go upwards: a bound is {rule}")
-        else:
-            yield from _quantity(f"{pointer}/up_to", tier.up_to)
-            below = tier.up_to
-
-
-def _price(pointer: str, price: Decimal) -> Iterator[FieldProblem]:
-    if not 0 <= price < _MAX_PRICE:
-        yield FieldProblem(pointer, "a price is 0 or more, and under 10^15")
-    elif _decimals(price) > MAX_PRICE_DECIMALS:
-        yield FieldProblem(pointer, f"a price has at most {MAX_PRICE_DECIMALS} decimals")
 
 
 def _money(pointer: str, amount: Decimal, currency: str) -> Iterator[FieldProblem]:

@@ -159,6 +159,11 @@ def _check_settled(gathered: _Gathered, wanted: Subscription) -> None:
                 "start are fixed. End it, and begin another.",
                 field=name, billed_until=instant_text(settled_until),
             )  # fmt: skip
+    if before.end is not None and settled_until >= before.end and wanted.end != before.end:
+        raise Conflict(
+            f"Subscription {before.key!r} has ended and is billed to its end: begin another.", field="end",
+            billed_until=instant_text(settled_until),
+        )  # fmt: skip
     if wanted.end is not None and wanted.end != before.end and wanted.end < settled_until:
         raise PeriodAlreadyIssued(
             f"The use until {instant_text(settled_until)} is billed: the subscription ends then or later.",

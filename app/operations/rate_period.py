@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from app.domain.aggregation import EMPTY, merge
 from app.domain.charge_models import Component, MeasuredUsage
 from app.domain.errors import CannotBill, CatchingUp
-from app.domain.events import instant_text
+from app.domain.events import instant_text, parse_instant
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import Meter, Rounding
 from app.domain.money import plain
@@ -55,6 +55,7 @@ class Billable:
     terms: PlanTerms
     charge: PlanCharge
     full: tuple[date, date]
+    known: Mapping[datetime, date]
     zone: ZoneInfo
 
 
@@ -97,13 +98,16 @@ def rate_billable(
         if meter is None:
             raise CatchingUp(f"The meter {charge.meter} is still being built; try again in a moment.")
         measurement = measure_stretch(connection, meter, tenant_id=tenant_id, stretch=billable.stretch)
-    used, full = share_used(billable.stretch, full=billable.full, zone=billable.zone, unit=billable.terms.proration)
+    used, full = share_used(
+        billable.stretch, full=billable.full, zone=billable.zone, unit=billable.terms.proration, known=billable.known
+    )
     trace: dict[str, Any] = {
         "plan": billable.plan,
         "version": billable.version,
         "terms": keep_terms(replace(billable.terms, charges=(charge,))),
         "stretch": [instant_text(billable.stretch.start), instant_text(billable.stretch.end)],
         "full_dates": [billable.full[0].isoformat(), billable.full[1].isoformat()],
+        "known_dates": {instant_text(at): day.isoformat() for at, day in sorted(billable.known.items())},
         "zone": billable.zone.key,
         "used": used,
         "full": full,
@@ -125,7 +129,8 @@ def rate_again(
     measurement = remeasure(connection, trace, tenant_id=tenant_id, stretch=stretch, meters=meters)
     terms = read_terms(trace["terms"])
     full = (date.fromisoformat(trace["full_dates"][0]), date.fromisoformat(trace["full_dates"][1]))
-    used, whole = share_used(stretch, full=full, zone=ZoneInfo(trace["zone"]), unit=terms.proration)
+    known = {parse_instant(at): date.fromisoformat(day) for at, day in trace["known_dates"].items()}
+    used, whole = share_used(stretch, full=full, zone=ZoneInfo(trace["zone"]), unit=terms.proration, known=known)
     renewed = trace | {
         "stretch": [instant_text(stretch.start), instant_text(stretch.end)], "used": used, "full": whole,
     }  # fmt: skip

@@ -20,7 +20,8 @@ from app.domain.errors import BillingError, ThroughInFuture
 from app.domain.events import instant_text
 from app.domain.ids import new_id
 from app.domain.subscriptions import Subscription
-from app.operations.close_period import close_period, correct_only
+from app.observability import metrics
+from app.operations.close_period import Closed, close_period, correct_only
 from app.operations.find_due import Due, Work, work_of
 from app.operations.list_unpriced import list_unpriced
 from app.storage import billing_store, job_store
@@ -30,9 +31,6 @@ from app.storage.database import Database
 JOB_KIND = "billing_run"
 _MAX_FAILURES_LISTED = 100
 _log = logging.getLogger("quotepart.billing")
-
-Observe = Callable[[str, float], None]
-"""Told (what was done: "closed" or "document:<type>", seconds) as the run goes on."""
 
 
 def start_billing_run(
@@ -53,7 +51,7 @@ def start_billing_run(
 
 def run_billing(
     database: Database, run_id: UUID, *, clock: Callable[[], datetime], terms_days: int,
-    keep_going: Callable[[], bool], observe: Observe | None = None,
+    keep_going: Callable[[], bool],
     progress: Callable[[BillingRun], None] | None = None,
 ) -> BillingRun | None:  # fmt: skip
     """The run when every due instant was tried; None when `keep_going` said to stop, to be gone on with later.
@@ -67,7 +65,7 @@ def run_billing(
     tracker = _Tracker(database, run, progress)
     tracker.show(force=True)
     if not run.dry_run:
-        for step in _steps(database, work, run, clock=clock, terms_days=terms_days, observe=observe, tracker=tracker):
+        for step in _steps(database, work, run, clock=clock, terms_days=terms_days, tracker=tracker):
             step()
             if tracker.due_for_sign_of_life() and not keep_going():
                 return None
@@ -77,7 +75,7 @@ def run_billing(
 
 def _steps(
     database: Database, work: Work, run: BillingRun, *, clock: Callable[[], datetime], terms_days: int,
-    observe: Observe | None, tracker: _Tracker,
+    tracker: _Tracker,
 ) -> Iterator[Callable[[], None]]:  # fmt: skip
     blocked: set[UUID] = set()
     closed: set[UUID] = set()
@@ -104,10 +102,8 @@ def _steps(
             tracker.fail(one.tenant, one.subscription, one.at, "unexpected error; it was logged")
             return
         closed.add(one.subscription_id)
-        _tell(observe, "closed", time.perf_counter() - began)
-        if run.issue:
-            for document in made.documents:
-                _tell(observe, f"document:{document.invoice.type}", 0)
+        metrics.CLOSING_SECONDS.observe(time.perf_counter() - began)
+        _count_issued(made)
         tracker.close()
 
     def correct(one: Subscription) -> None:
@@ -123,9 +119,7 @@ def _steps(
         except BillingError as error:
             tracker.fail(one.tenant, one.key, None, error.detail, counts=False)
             return
-        if run.issue:
-            for document in made.documents:
-                _tell(observe, f"document:{document.invoice.type}", 0)
+        _count_issued(made)
 
     for due in work.due:
         yield lambda one=due: close(one)  # type: ignore[misc]
@@ -133,9 +127,10 @@ def _steps(
         yield lambda one=subscription: correct(one)  # type: ignore[misc]
 
 
-def _tell(observe: Observe | None, what: str, seconds: float) -> None:
-    if observe is not None:
-        observe(what, seconds)
+def _count_issued(made: Closed) -> None:
+    for document in made.documents:
+        if document.invoice.status == "issued":
+            metrics.DOCUMENTS.labels(document.invoice.type).inc()
 
 
 class _Tracker:

@@ -107,9 +107,7 @@ def list_tax_rates(connection: Connection, *, after: str | None, limit: int) -> 
     return [tax_rate_to_wire(rate) for rate in catalog_store.list_tax_rates(connection, after=after, limit=limit)]
 
 
-def list_plans(
-    connection: Connection, *, after: str | None, limit: int, published_only: bool = False
-) -> list[Shown]:
+def list_plans(connection: Connection, *, after: str | None, limit: int, published_only: bool = False) -> list[Shown]:
     plans = catalog_store.list_plans(connection, after=after, limit=limit, published_only=published_only)
     return [plan_to_wire(plan, published_only=published_only) for plan in plans]
 
@@ -117,9 +115,7 @@ def list_plans(
 def list_subscriptions(
     connection: Connection, *, after: str | None, limit: int, tenant_id: UUID | None = None, plan: str | None = None
 ) -> list[Shown]:
-    found = subscription_store.list_subscriptions(
-        connection, after=after, limit=limit, tenant_id=tenant_id, plan=plan
-    )
+    found = subscription_store.list_subscriptions(connection, after=after, limit=limit, tenant_id=tenant_id, plan=plan)
     zones = {
         tenant.tenant_id: ZoneInfo(tenant.time_zone)
         for tenant in tenant_store.find_many(connection, [item.tenant_id for item in found])

@@ -155,9 +155,7 @@ def find_plan(connection: Connection, key: str) -> Plan | None:
     return next(iter(_plans(connection, plans.c.key == key)), None)
 
 
-def list_plans(
-    connection: Connection, *, after: str | None, limit: int, published_only: bool = False
-) -> list[Plan]:
+def list_plans(connection: Connection, *, after: str | None, limit: int, published_only: bool = False) -> list[Plan]:
     """The plans after the key, by key; only those with a version where only these may be seen."""
     wanted = sa.select(plans.c.key).order_by(plans.c.key).limit(limit)
     if published_only:

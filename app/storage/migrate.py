@@ -44,11 +44,18 @@ def head_revision() -> str:
 
 def current_revision(url: str) -> str | None:
     """The revision the database is at; None for an empty one. Raises what the driver raises if it cannot be reached."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database and not Path(parsed.database).exists():
+        return None  # to look would be to make the file
     database = Database.open(url)
     try:
-        return database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
+        return revision_of(database)
     finally:
         database.close()
+
+
+def revision_of(database: Database) -> str | None:
+    return database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
 
 
 def is_current(url: str) -> bool:

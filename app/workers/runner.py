@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.observability import metrics
 from app.operations import run_billing
 from app.operations.run_catalog_jobs import KINDS as CATALOG_KINDS
 from app.operations.run_catalog_jobs import new_holder, run_catalog_jobs, run_job
@@ -98,7 +97,7 @@ class Runner:
         )
         done = run_billing.run_billing(
             self._database, UUID(job.payload["run_id"]), clock=self._clock, terms_days=self._terms_days,
-            keep_going=lambda: self._extend(job), observe=observe,
+            keep_going=lambda: self._extend(job),
         )  # fmt: skip
         if done is not None:
             self._database.write(lambda connection: job_store.finish(connection, job.job_id))
@@ -126,14 +125,3 @@ class Runner:
 
 
 _KINDS = (*CATALOG_KINDS, run_billing.JOB_KIND)
-
-
-def observe(what: str, seconds: float) -> None:
-    """Puts what a billing run reports into the metrics."""
-    kind, _, detail = what.partition(":")
-    if kind == "document":
-        metrics.DOCUMENTS.labels(detail).inc()
-    elif kind == "rated":
-        metrics.RATING_SECONDS.observe(seconds)
-    else:
-        metrics.CLOSING_SECONDS.observe(seconds)

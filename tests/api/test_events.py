@@ -160,7 +160,9 @@ def test_a_body_that_cannot_be_read_is_refused_whole(api: Api, body: bytes, medi
 )
 def test_a_malformed_single_event_answers_400_and_names_the_field(api: Api, fields: Any, pointer: str) -> None:
     set_up(api)
-    answer = api.call("POST", "/v1/events", {name: value for name, value in (event("bad") | fields).items() if value is not None})
+    answer = api.call(
+        "POST", "/v1/events", {name: value for name, value in (event("bad") | fields).items() if value is not None}
+    )
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["pointer"] == "#" + pointer
 

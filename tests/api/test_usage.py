@@ -11,9 +11,7 @@ from tests.service import ACME, Api, event, set_up
 
 def use(api: Api, *uses: tuple[str, str], **fields: Any) -> None:
     """One event of so many kWh at each time."""
-    made = [
-        event(f"{time}{kwh}", time=time, data={"kwh": kwh, "station": "12"}, **fields) for time, kwh in uses
-    ]
+    made = [event(f"{time}{kwh}", time=time, data={"kwh": kwh, "station": "12"}, **fields) for time, kwh in uses]
     assert api.post("/v1/events", made)["accepted"] == len(uses)
 
 

@@ -19,10 +19,9 @@ from app.domain.charge_models import (
     Tier,
     Volume,
     charge,
-    check_model,
+    model_problems,
     prorate,
 )
-from app.domain.errors import InvalidInput
 
 CENT = Decimal("0.01")
 
@@ -240,7 +239,7 @@ models = st.one_of(
 @given(models, signed_quantities)
 def test_every_component_is_quantity_times_price_rounded(model: ChargeModel, quantity: Decimal):
     """The rule that every line of a document can be checked by; and a price is never negative."""
-    check_model(model)
+    assert not list(model_problems(model))
     components = priced(model, quantity, used=7, full=30)
 
     assert components
@@ -347,11 +346,7 @@ MANY = "1" + "0" * 20
     ],
 )
 def test_every_fault_of_a_price_is_named_with_its_place(model: ChargeModel, pointers: list[str]):
-    with pytest.raises(InvalidInput) as refused:
-        check_model(model)
-
-    assert [problem.pointer for problem in refused.value.problems] == pointers
-    assert refused.value.problems[0].detail in refused.value.detail
+    assert [problem.pointer for problem in model_problems(model)] == pointers
 
 
 @pytest.mark.parametrize(
@@ -367,7 +362,7 @@ def test_every_fault_of_a_price_is_named_with_its_place(model: ChargeModel, poin
     ],
 )
 def test_a_sound_price_is_let_through(model: ChargeModel):
-    check_model(model)
+    assert not list(model_problems(model))
 
 
 def test_the_largest_price_on_the_largest_sum_is_still_exact():

@@ -27,12 +27,10 @@ from app.domain.periods import (
     Window,
     first_instant,
     full_dates,
-    hour_floor,
     local_date,
     next_instant,
     parse_zone,
     share_used,
-    split_at_hours,
     start_of_day,
     window_at,
     windows_between,
@@ -607,34 +605,3 @@ def test_the_parts_of_a_period_sum_to_the_period(
 
     assert sum(used for used, _ in shares) == shares[0][1]
     assert all(0 <= used <= of for used, of in shares)
-
-
-# --- hours of UTC -----------------------------------------------------------------------------------------------------
-
-
-def test_a_stretch_is_full_hours_and_what_is_left_beside_them():
-    """10:17 to 13:30: the hours from 11:00 to 13:00, 43 minutes before and 30 after."""
-    hours, edges = split_at_hours(Period(utc("2026-05-01T10:17"), utc("2026-05-01T13:30")))
-
-    assert hours == Period(utc("2026-05-01T11:00"), utc("2026-05-01T13:00"))
-    assert edges == (
-        Period(utc("2026-05-01T10:17"), utc("2026-05-01T11:00")),
-        Period(utc("2026-05-01T13:00"), utc("2026-05-01T13:30")),
-    )
-
-
-@given(
-    start=st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1)).map(lambda at: at.replace(tzinfo=UTC)),  # noqa: DTZ001
-    length=st.one_of(st.timedeltas(TICK, 5 * HOUR), st.integers(1, 90).map(lambda number: number * 2 * MINUTE)),
-    aligned=st.booleans(),
-)
-def test_hours_and_edges_tile_the_stretch(start: datetime, length: timedelta, aligned: bool):
-    start = hour_floor(start) if aligned else start
-    period = Period(start, start + length)
-
-    hours, edges = split_at_hours(period)
-
-    assert tiles(sorted([*edges, *([hours] if hours else [])], key=lambda item: item.start), period)
-    assert len(edges) <= 2
-    assert all(edge.end - edge.start < (HOUR if hours else 2 * HOUR) for edge in edges)
-    assert hours is None or (hour_floor(hours.start), hour_floor(hours.end)) == (hours.start, hours.end)
