@@ -142,7 +142,7 @@ def priced_meters(terms: PlanTerms) -> set[str]:
     return {charge.meter for charge in terms.charges if charge.meter is not None}
 
 
-# --- what a change must leave alone ----------------------------------------------------------------------------------------
+# --- what a change must leave alone ----------------------------------------------------------------------------------
 
 
 def override_problems(overrides: Overrides, versions: Sequence[PlanVersion]) -> list[FieldProblem]:

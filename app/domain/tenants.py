@@ -90,7 +90,7 @@ class NamedTaxRate:
     start: date
 
 
-# --- the history of one subject ----------------------------------------------------------------------------------------
+# --- the history of one subject --------------------------------------------------------------------------------------
 
 History = tuple[Claim, ...]
 """The claims on one subject, by instant; no two neighbours are of one tenant."""

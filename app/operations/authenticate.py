@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import datetime
 
@@ -18,6 +19,9 @@ from app.domain.errors import NotAuthenticated, NotFound
 from app.storage import key_store
 from app.storage.database import Database
 from app.storage.key_store import StoredKey
+
+
+_KEY_ID = re.compile("[0-9a-f]{16}")
 
 
 def authenticate(database: Database, token: str) -> Caller:
@@ -39,7 +43,7 @@ def _caller(stored: StoredKey | None, secret: str, connection: Connection) -> Ca
 
 def _split(token: str) -> tuple[str, str]:
     parts = token.split("_", 2)
-    if len(parts) == 3 and parts[0] == "qp" and len(parts[1]) == 16:
+    if len(parts) == 3 and parts[0] == "qp" and _KEY_ID.fullmatch(parts[1]):
         return parts[1], parts[2]
     # A bootstrap key is any text its operator chose; its id is made of it.
     return bootstrap_id(token), token

@@ -32,15 +32,15 @@ def catch_up_meter(database: Database, job: Job, *, keep_going: Callable[[], boo
     while not progress.get("walked"):
         if not keep_going():
             return False
-        progress = database.write(
-            lambda connection, so_far=progress: _batch(connection, job, meter_id, so_far)  # type: ignore[misc]
-        )
+        progress = database.write(lambda connection: _batch(connection, job, meter_id))
     for old in database.write(lambda connection: _switch(connection, meter_id)):
         database.write(lambda connection, retired=old: usage_store.delete_meter(connection, retired))  # type: ignore[misc]
     return True
 
 
-def _batch(connection: Connection, job: Job, meter_id: UUID, progress: dict[str, Any]) -> dict[str, Any]:
+def _batch(connection: Connection, job: Job, meter_id: UUID) -> dict[str, Any]:
+    # Read again and locked: another worker may have counted a batch since this one last looked.
+    progress = job_store.lock_progress(connection, job.job_id)
     found = meter_store.find(connection, meter_id)
     if found is None or found[1] != "building":
         return progress | {"walked": True}

@@ -25,7 +25,7 @@ def save_meter(connection: Connection, wish: MeterEntry, *, now: datetime, if_ma
     shown = show_meter(connection, wish.meter.key)
     check_precondition(if_match, shown)
 
-    catalog_store.save_meter(connection, wish)
+    catalog_store.save_meter(connection, wish, is_new=before is None)
     measures_anew = before is None or not measures_the_same(before.meter, wish.meter)
     if measures_anew:
         version = raise_version(connection)

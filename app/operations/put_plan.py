@@ -35,7 +35,7 @@ def save_plan(connection: Connection, wish: PlanWish, *, if_match: str | None = 
         assert shown is not None
         return Saved(shown, shown)
 
-    catalog_store.save_plan(connection, wish.key, name=wish.name, draft=draft)
+    catalog_store.save_plan(connection, wish.key, name=wish.name, draft=draft, is_new=before is None)
     after = Plan(wish.key, wish.name, draft, before.versions if before else ())
     return Saved(shown, plan_to_wire(after))
 

@@ -26,6 +26,7 @@ from app.operations.catalog_change import Saved, check_precondition, write_catal
 from app.operations.show_catalog import show_subscription
 from app.storage import catalog_store, subscription_store, tenant_store
 from app.storage.database import Database
+from app.wire.parsing import escaped
 from app.wire.subscriptions import SubscriptionWish
 
 
@@ -49,9 +50,9 @@ def put_subscription(database: Database, wish: SubscriptionWish, *, if_match: st
 
 
 def save_subscription(connection: Connection, wish: SubscriptionWish, *, if_match: str | None = None) -> Saved:
+    gathered = _gather(connection, wish)
     shown = show_subscription(connection, wish.key)
     check_precondition(if_match, shown)
-    gathered = _gather(connection, wish)
     after = _decide(connection, wish, gathered)
 
     before = gathered.before
@@ -140,7 +141,7 @@ def _instant(wished: date | datetime, zone: ZoneInfo, settled: datetime | None) 
 def _unknown_rates(connection: Connection, wanted: Subscription) -> list[FieldProblem]:
     rates = catalog_store.tax_rates(connection)
     return [
-        FieldProblem(f"/overrides/charges/{item.charge}/tax", f"there is no tax rate {value!r}")
+        FieldProblem(f"/overrides/charges/{escaped(item.charge)}/tax", f"there is no tax rate {value!r}")
         for item in wanted.overrides
         for name, value in item.fields
         if name == "tax" and value is not None and value not in rates

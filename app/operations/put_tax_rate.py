@@ -17,11 +17,11 @@ def put_tax_rate(database: Database, wish: NamedTaxRate, *, if_match: str | None
 
 
 def save_tax_rate(connection: Connection, wish: NamedTaxRate, *, if_match: str | None = None) -> Saved:
-    before = catalog_store.find_tax_rate(connection, wish.key)
+    before = catalog_store.find_tax_rate(connection, wish.key, lock=True)
     shown = None if before is None else tax_rate_to_wire(before)
     check_precondition(if_match, shown)
     if before == wish:
         assert shown is not None
         return Saved(shown, shown)
-    catalog_store.save_tax_rate(connection, wish)
+    catalog_store.save_tax_rate(connection, wish, is_new=before is None)
     return Saved(shown, tax_rate_to_wire(wish))

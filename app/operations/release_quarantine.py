@@ -53,16 +53,15 @@ def release_quarantine(
     while not progress.get("done"):
         if not keep_going():
             return None
-        progress = database.write(
-            lambda connection, so_far=progress: _batch(connection, cache, job, so_far, now=now, future=future)  # type: ignore[misc]
-        )
+        progress = database.write(lambda connection: _batch(connection, cache, job, now=now, future=future))
     return Released(**{name: progress.get(name, 0) for name in asdict(Released())})
 
 
 def _batch(
-    connection: Connection, cache: CatalogCache, job: Job, progress: dict[str, Any], *, now: datetime, future: timedelta
+    connection: Connection, cache: CatalogCache, job: Job, *, now: datetime, future: timedelta
 ) -> dict[str, Any]:
     snapshot = cache.at_locked_version(connection)
+    progress = job_store.lock_progress(connection, job.job_id)
     after = (parse_instant(progress["at"]), UUID(progress["id"])) if "at" in progress else None
     matching = {name: value for name, value in job.payload.items() if name != "tenant_id"}
     own = UUID(job.payload["tenant_id"]) if "tenant_id" in job.payload else None

@@ -26,7 +26,7 @@ from app.storage.tables import tax_rates as rates_table
 _json = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
-# --- meters --------------------------------------------------------------------------------------------------------------
+# --- meters ----------------------------------------------------------------------------------------------------------
 
 
 def find_meter(connection: Connection, key: str) -> MeterEntry | None:
@@ -72,10 +72,10 @@ def _entry(row: RowMapping) -> MeterEntry:
     return MeterEntry(meter, row["name"], row["unit_code"], row["revision"])
 
 
-def save_meter(connection: Connection, entry: MeterEntry) -> None:
+def save_meter(connection: Connection, entry: MeterEntry, *, is_new: bool) -> None:
     """The meter's name and units; what it measures is its revisions'."""
     values = {"name": entry.name, "unit": entry.meter.unit, "unit_code": entry.unit_code}
-    _put(connection, meters, {"key": entry.meter.key}, values)
+    _put(connection, meters, entry.meter.key, values, is_new=is_new)
 
 
 def add_revision(connection: Connection, meter: Meter, *, since_version: int) -> UUID:
@@ -113,7 +113,7 @@ def known_meters(connection: Connection, keys: Iterable[str]) -> set[str]:
     return set(connection.execute(sa.select(meters.c.key).where(meters.c.key.in_(sorted(set(keys))))).scalars())
 
 
-# --- tax rates -----------------------------------------------------------------------------------------------------------
+# --- tax rates -------------------------------------------------------------------------------------------------------
 
 
 def tax_rates(connection: Connection) -> dict[str, NamedTaxRate]:
@@ -121,8 +121,9 @@ def tax_rates(connection: Connection) -> dict[str, NamedTaxRate]:
     return {row["key"]: _rate(row) for row in connection.execute(sa.select(rates_table)).mappings()}
 
 
-def find_tax_rate(connection: Connection, key: str) -> NamedTaxRate | None:
-    row = connection.execute(sa.select(rates_table).where(rates_table.c.key == key)).mappings().first()
+def find_tax_rate(connection: Connection, key: str, *, lock: bool = False) -> NamedTaxRate | None:
+    query = sa.select(rates_table).where(rates_table.c.key == key)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     return None if row is None else _rate(row)
 
 
@@ -133,20 +134,20 @@ def list_tax_rates(connection: Connection, *, after: str | None, limit: int) -> 
     return [_rate(row) for row in connection.execute(query).mappings()]
 
 
-def save_tax_rate(connection: Connection, rate: NamedTaxRate) -> None:
+def save_tax_rate(connection: Connection, rate: NamedTaxRate, *, is_new: bool) -> None:
     values = {"category": rate.category, "rate": rate.rate, "country": rate.country, "start": rate.start}
-    _put(connection, rates_table, {"key": rate.key}, values)
+    _put(connection, rates_table, rate.key, values, is_new=is_new)
 
 
 def _rate(row: RowMapping) -> NamedTaxRate:
     return NamedTaxRate(row["key"], row["category"], row["rate"], row["country"], row["start"])
 
 
-# --- plans ---------------------------------------------------------------------------------------------------------------
+# --- plans -----------------------------------------------------------------------------------------------------------
 
 
 def lock_plan(connection: Connection, key: str, *, shared: bool = False) -> bool:
-    """Locks the plan's row until the transaction ends; False where there is none. Shared: its versions stay as they are."""
+    """Locks the plan's row until the transaction ends; False where there is none. Shared: no version is added."""
     query = sa.select(plans.c.key).where(plans.c.key == key).with_for_update(read=shared)
     return connection.execute(query).first() is not None
 
@@ -190,10 +191,10 @@ def versions_by_plan(connection: Connection, keys: Sequence[str]) -> dict[str, t
     return {key: tuple(versions) for key, versions in found.items()}
 
 
-def save_plan(connection: Connection, key: str, *, name: str, draft: PlanTerms | None) -> None:
+def save_plan(connection: Connection, key: str, *, name: str, draft: PlanTerms | None, is_new: bool = False) -> None:
     """The plan's name and draft; None where the latest version is all there is."""
     values = {"name": name, "draft": "" if draft is None else _terms_text(draft)}
-    _put(connection, plans, {"key": key}, values)
+    _put(connection, plans, key, values, is_new=is_new)
 
 
 def add_version(connection: Connection, version: PlanVersion) -> None:
@@ -237,8 +238,9 @@ def issued_until(connection: Connection, plan: str) -> datetime | None:
     return latest
 
 
-def _put(connection: Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any]) -> None:
-    """Writes the row under its key, whether it was there or not. The caller holds a lock that makes it the only one."""
-    of_row = sa.and_(*(table.c[name] == value for name, value in key.items()))
-    if not connection.execute(table.update().where(of_row).values(**values)).rowcount:
-        connection.execute(table.insert().values(**key, **values))
+def _put(connection: Connection, table: sa.Table, key: str, values: dict[str, Any], *, is_new: bool) -> None:
+    """Writes the row. Where another made it since it was looked for, the insert fails and the caller begins anew."""
+    if is_new:
+        connection.execute(table.insert().values(key=key, **values))
+    else:
+        connection.execute(table.update().where(table.c.key == key).values(**values))

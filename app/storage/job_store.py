@@ -79,6 +79,16 @@ def extend(connection: Connection, job_id: UUID, *, holder: str, now: datetime, 
     return bool(changed.rowcount)
 
 
+def lock_progress(connection: Connection, job_id: UUID) -> dict[str, Any]:
+    """How far the job is, its row locked until the transaction ends. What a worker remembers may be older: it may have
+    lost its lease, or its last commit may have come through although the connection did not."""
+    text: str = connection.execute(
+        sa.select(jobs.c.progress).where(jobs.c.job_id == job_id).with_for_update()
+    ).scalar_one()
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def save_progress(connection: Connection, job_id: UUID, progress: dict[str, Any]) -> None:
     connection.execute(jobs.update().where(jobs.c.job_id == job_id).values(progress=json.dumps(progress)))
 

@@ -132,7 +132,7 @@ def _legal(text: str) -> Legal | None:
     )
 
 
-# --- subjects ------------------------------------------------------------------------------------------------------------
+# --- subjects --------------------------------------------------------------------------------------------------------
 
 
 def histories(connection: Connection, subjects: Iterable[str]) -> dict[str, History]:
@@ -182,7 +182,7 @@ def used_in(connection: Connection, tenant_id: UUID, subject: str, start: dateti
     return connection.execute(query.limit(1)).first() is not None
 
 
-# --- resources -----------------------------------------------------------------------------------------------------------
+# --- resources -------------------------------------------------------------------------------------------------------
 
 
 def find_resource(connection: Connection, key: str) -> Resource | None:

@@ -98,9 +98,15 @@ def _sqlite_value(value: Any) -> Any:
 
 
 def replace(connection: Connection, key: BucketKey, bucket: Bucket | None) -> None:
-    """The stored bucket of the key is exactly this one; none where it is None. Its row was locked before."""
-    connection.execute(buckets.delete().where(*_is(key)))
-    if bucket is not None:
+    """The stored bucket of the key is exactly this one; none where it is None. Its row was locked before.
+
+    The row is changed, not exchanged: whoever waits for its lock would get none on a row that is gone.
+    """
+    if bucket is None:
+        connection.execute(buckets.delete().where(*_is(key)))
+        return
+    values = dict(zip(_COLUMNS, _values(bucket), strict=True))
+    if not connection.execute(buckets.update().where(*_is(key)).values(values)).rowcount:
         add(connection, [bucket])
 
 

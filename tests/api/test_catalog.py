@@ -69,7 +69,7 @@ def bound_key(database: Database, tenant: str, scope: Any = "admin") -> str:
 
 def test_what_is_put_is_shown_in_the_shape_it_came_in(shop: Api) -> None:
     shop.put("/v1/tax-rates/standard", TAX)
-    bodies = {
+    bodies: dict[str, dict[str, Any]] = {
         "/v1/tenants/beta": {
             "name": "Beta", "currency": "EUR", "time_zone": "Europe/Paris", "language": "fr", "operator": False,
             "subjects": ["station-9", "user-18"], "tax": "standard",
