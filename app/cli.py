@@ -40,7 +40,7 @@ from app.importing.replay import connect, run_import
 from app.main import SchemaBehind, check_schema, openapi_text
 from app.operations.apply_catalog import Applied, apply_catalog
 from app.operations.audit_books import Audit, audit_books
-from app.operations.authenticate import create_key
+from app.operations.authenticate import create_key, revoke_key
 from app.operations.run_billing import run_billing, start_billing_run
 from app.operations.run_catalog_jobs import run_catalog_jobs
 from app.settings import InvalidSetting, Settings
@@ -149,10 +149,11 @@ def apply_file(database: Database, settings: Settings, file: Path, *, dry_run: b
         for fault in error.faults:
             err.print(str(fault), highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
-    run_catalog_jobs(
-        database, CatalogCache(), clock=_now, future=timedelta(seconds=settings.future_seconds),
-        lease_seconds=settings.lease_seconds,
-    )  # fmt: skip
+    if not dry_run:
+        run_catalog_jobs(
+            database, CatalogCache(), clock=_now, future=timedelta(seconds=settings.future_seconds),
+            lease_seconds=settings.lease_seconds,
+        )  # fmt: skip
     return applied
 
 
@@ -316,16 +317,28 @@ def show_audit(found: Audit) -> None:
 
 @keys.command("create")
 def keys_create(
-    scope: Annotated[str, typer.Option(help=" | ".join(SCOPES))],
+    scope: Annotated[list[str], typer.Option(help=" | ".join(SCOPES) + "; may be repeated")],
     tenant: Annotated[str, typer.Option(help="bind the key to this tenant")] = "",
     name: Annotated[str, typer.Option(help="what it is for")] = "",
 ) -> None:
     """Make an API key; it is shown this once."""
-    if scope not in SCOPES:
+    if not set(scope) <= set(SCOPES):
         raise typer.BadParameter(f"scope must be one of {', '.join(SCOPES)}")
     database = _open(Settings.from_environment())
-    print(create_key(database, scope=scope, tenant=tenant, name=name, now=_now()))
+    print(create_key(database, scopes=scope, tenant=tenant, name=name, now=_now()))
     database.close()
+
+
+@keys.command("revoke")
+def keys_revoke(key: Annotated[str, typer.Argument(help="the key, or the part of it between the underscores")]) -> None:
+    """Make a key open nothing from now on."""
+    database = _open(Settings.from_environment())
+    revoked = revoke_key(database, key, now=_now())
+    database.close()
+    if not revoked:
+        err.print("[red]error[/]: there is no such key that is still in force")
+        raise typer.Exit(1)
+    err.print("The key is revoked.")
 
 
 @commands.command()
@@ -373,8 +386,9 @@ def import_bar() -> Iterator[Callable[[ImportProgress], None]]:
 
 
 def show_import(done: ImportReport) -> None:
-    table = Table("rows", "events", "accepted", "duplicates", "conflicts", "quarantined", "rejected", "unmapped")
-    table.add_row(*(str(getattr(done, str(column.header))) for column in table.columns))
+    table = Table("what became of the file", Column("number", justify="right"))
+    for name, number in asdict(done).items():
+        table.add_row(name, str(number))
     out.print(table)
 
 

@@ -28,8 +28,8 @@ NEIGHBOURS = {("cli", "main"), ("cli", "demo"), ("__main__", "cli")}
 
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
-    "billing_books", "catalog_change", "find_due", "keep_events", "list_unpriced", "rate_period", "read_usage",
-    "show_catalog",
+    "billed_charges", "billing_books", "catalog_change", "find_due", "keep_events", "list_unpriced", "rate_period",
+    "read_usage", "show_catalog",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {

@@ -96,7 +96,8 @@ def test_the_example_goes_from_file_to_invoices(sqlite_url: str, tmp_path: Path)
     server = Server(sqlite_url, "--workers", "2")
     arguments = (
         "import", "examples/data/acn_caltech_2019-09_2019-12.csv.gz", "--mapping", "examples/charging/mapping.yaml",
-        "--url", server.base_url, "--report", str(tmp_path / "report.csv"), "--state", str(tmp_path / "state"), "--json",
+        "--url", server.base_url, "--report", str(tmp_path / "report.csv"),
+        "--state", str(tmp_path / "state"), "--json",
     )  # fmt: skip
     report = json.loads(run(*arguments, url=sqlite_url, QUOTEPART_API_KEY=KEY).stdout)
     assert (report["events"], report["accepted"], report["quarantined"]) == (3177, 2636, 541)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-
 from alembic import op
+
 from app.storage.types import ByteText, Digest, ExactDecimal, Id, Instant
 
 revision = "0001"
@@ -18,7 +18,7 @@ def upgrade() -> None:
         "api_keys",
         sa.Column("key_id", ByteText(), nullable=False),
         sa.Column("secret_hash", Digest(), nullable=False),
-        sa.Column("scope", ByteText(), nullable=False),
+        sa.Column("scopes", ByteText(), nullable=False),
         sa.Column("tenant_key", ByteText(), server_default="", nullable=False),
         sa.Column("name", ByteText(), server_default="", nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
@@ -92,11 +92,7 @@ def upgrade() -> None:
         info={"kind": "distributed"},
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_events_tenant_id_type_time"),
-            ["tenant_id", "type", "time"],
-            unique=False,
-        )
+        batch_op.create_index(batch_op.f("ix_events_tenant_id_type_time"), ["tenant_id", "type", "time"], unique=False)
 
     op.create_table(
         "jobs",
@@ -174,11 +170,7 @@ def upgrade() -> None:
             ["status", "reason", "type", "subject"],
             unique=False,
         )
-        batch_op.create_index(
-            batch_op.f("ix_quarantine_tenant_id_identity"),
-            ["tenant_id", "identity"],
-            unique=False,
-        )
+        batch_op.create_index(batch_op.f("ix_quarantine_tenant_id_identity"), ["tenant_id", "identity"], unique=False)
 
     op.create_table(
         "subscription_keys",
@@ -267,15 +259,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("invoices", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_invoices_seller_id_series_sequence"),
-            ["seller_id", "series", "sequence"],
-            unique=False,
+            batch_op.f("ix_invoices_seller_id_series_sequence"), ["seller_id", "series", "sequence"], unique=False
         )
-        batch_op.create_index(
-            batch_op.f("ix_invoices_tenant_id_credits_id"),
-            ["tenant_id", "credits_id"],
-            unique=False,
-        )
+        batch_op.create_index(batch_op.f("ix_invoices_tenant_id_credits_id"), ["tenant_id", "credits_id"], unique=False)
 
     op.create_table(
         "meter_revisions",
@@ -323,11 +309,7 @@ def upgrade() -> None:
         info={"kind": "distributed"},
     )
     with op.batch_alter_table("subscriptions", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_subscriptions_tenant_id_plan"),
-            ["tenant_id", "plan"],
-            unique=False,
-        )
+        batch_op.create_index(batch_op.f("ix_subscriptions_tenant_id_plan"), ["tenant_id", "plan"], unique=False)
 
     op.create_table(
         "billing_instants",

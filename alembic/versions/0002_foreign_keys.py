@@ -14,13 +14,7 @@ FOREIGN_KEYS: tuple[tuple[str, str, str, list[str], list[str]], ...] = (
     ("fk_meter_revisions_key", "meter_revisions", "meters", ["key"], ["key"]),
     ("fk_plan_versions_plan", "plan_versions", "plans", ["plan"], ["key"]),
     ("fk_resources_owner_id", "resources", "tenants", ["owner_id"], ["tenant_id"]),
-    (
-        "fk_subscriptions_tenant_id",
-        "subscriptions",
-        "tenants",
-        ["tenant_id"],
-        ["tenant_id"],
-    ),
+    ("fk_subscriptions_tenant_id", "subscriptions", "tenants", ["tenant_id"], ["tenant_id"]),
     (
         "fk_billing_instants_tenant_id_subscription_id",
         "billing_instants",

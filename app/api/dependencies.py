@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +14,15 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, InvalidInput, Malformed, NotAllowed, NotAuthenticated, TooLarge
+from app.domain.errors import (
+    InvalidCursor,
+    InvalidInput,
+    Malformed,
+    NotAllowed,
+    NotAuthenticated,
+    TooLarge,
+    UnsupportedMediaType,
+)
 from app.domain.events import parse_json
 from app.operations.authenticate import authenticate
 from app.operations.run_catalog_jobs import run_catalog_jobs
@@ -128,8 +137,33 @@ async def read_body(request: Request, *, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+async def read_plain_body(request: Request, *, limit: int) -> bytes:
+    """The body with its compression undone; the limit holds for what comes and for what it becomes."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise UnsupportedMediaType("A body may be compressed with gzip, and in no other way.")
+    body = await read_body(request, limit=limit)
+    return body if encoding == "identity" else await run_in_threadpool(_inflated, body, limit)
+
+
+def _inflated(body: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise Malformed("The body is not gzip, although Content-Encoding says so.") from error
+    if len(plain) > limit:
+        raise TooLarge(f"A body may have at most {limit} bytes once it is inflated.", limit_bytes=limit)
+    if not inflater.eof or inflater.unused_data:
+        raise Malformed("The gzip body is cut off, or something follows it.")
+    return plain
+
+
 async def json_body(request: Request) -> Any:
-    """The body as JSON, numbers as exact decimals. Raises Malformed."""
+    """The body as JSON, numbers as exact decimals. Raises UnsupportedMediaType or Malformed."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType("Send the body as application/json.")
     raw = await read_body(request, limit=MAX_CATALOG_BODY_BYTES)
     try:
         return parse_json(raw)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+import re
+from datetime import UTC, date, datetime, time
 
 from fastapi import Request
 
 from app.domain.errors import InvalidInput
 from app.domain.events import parse_instant
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def instant_parameter(request: Request, name: str) -> datetime | None:
@@ -19,8 +22,17 @@ def instant_parameter(request: Request, name: str) -> datetime | None:
     mended = text.replace(" ", "+") if text.count(" ") == 1 and text[-6:-5] == " " else text
     try:
         if len(mended) == 10:
-            return datetime.combine(datetime.strptime(mended, "%Y-%m-%d").date(), time(), UTC)
+            return datetime.combine(date.fromisoformat(mended), time(), UTC)
         return parse_instant(mended)
+    except ValueError as error:
+        raise InvalidInput.at(name, f"{name}: {error}") from error
+
+
+def date_parameter(request: Request, name: str) -> date | None:
+    """The date, where the parameter is one."""
+    text = request.query_params.get(name, "")
+    try:
+        return date.fromisoformat(text) if _DATE.fullmatch(text) else None
     except ValueError as error:
         raise InvalidInput.at(name, f"{name}: {error}") from error
 

@@ -127,7 +127,7 @@ class EventAlreadyCancelled(Conflict):
 
 
 class CannotBill(Conflict):
-    """A period cannot be billed as the catalog stands: no operator, no tax rate, an address that the law asks for."""
+    """A period cannot be billed as the catalog stands: there is no operator, or no tax rate that applies."""
 
     slug = "cannot-bill"
 

@@ -60,7 +60,8 @@ def identity_of(source: str, event_id: str) -> UUID:
 
 
 def content_digest(event: UsageEvent) -> bytes:
-    """16 bytes that differ when a byte of the content does. Equal digests mean equal content, not the other way round."""
+    """16 bytes that differ when a byte of the content does. Equal digests mean equal content, not the other way
+    round."""
     moment = "" if event.time is None else str(microseconds(event.time))
     texts = (event.type, event.subject, event.resource, moment, event.data_text)
     return _hash(*(text.encode() for text in texts))

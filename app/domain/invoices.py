@@ -41,7 +41,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
-    """amount = sum of components - sum of allowances. On a credit note amounts are positive where they lower what is owed.
+    """amount = sum of components - sum of allowances; on a credit note what lowers the debt is positive.
 
     `kind` is `charge` (a period billed for the first time), `difference` (late use of a period billed before) or
     `credit`. `trace` is what the line was computed from, JSON-ready: `explain` renders it, `audit` computes it anew.
@@ -121,7 +121,7 @@ def _less_credited(group: TaxGroup, before: TaxGroup | None, currency: str) -> T
     return TaxGroup(group.category, group.rate, group.base, cumulative - before.amount)
 
 
-# --- what is fixed at issue --------------------------------------------------------------------------------------------
+# --- what is fixed at issue -------------------------------------------------------------------------------------------
 
 
 def content(invoice: Invoice) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def read_number(value: Any) -> Decimal | None:
 
     Bounds: at most 38 significant digits and 18 decimals, and an absolute value under 10^20.
     """
-    if isinstance(value, bool) or isinstance(value, AbsurdNumber):
+    if isinstance(value, bool | AbsurdNumber):
         return None
     if isinstance(value, int):
         return Decimal(value) if -(10**_MAX_INTEGER_DIGITS) < value < 10**_MAX_INTEGER_DIGITS else None
@@ -238,7 +238,8 @@ def _unique_text(value: Any) -> str | None:
 
 
 def _dimensions(meter: Meter, data: Mapping[str, Any]) -> str | None:
-    """Canonical JSON of the dimension values; a missing value, null and what is no scalar are null. None if too long."""
+    """Canonical JSON of the dimension values; a missing value, null and what is no scalar are null. None if too
+    long."""
     if not meter.dimensions:
         return "{}"
     values: dict[str, str | None] = {}

@@ -68,7 +68,8 @@ def round_amount(amount: Decimal, currency: str) -> Decimal:
 
 
 def parse_decimal(text: str) -> Decimal:
-    """The number that plain text without exponent, sign `+` or spaces stands for. Raises ValueError for any other text."""
+    """The number that plain text without exponent, sign `+` or spaces stands for. Raises ValueError for any other
+    text."""
     if len(text) > 60 or not _PLAIN_DECIMAL.fullmatch(text):
         raise ValueError(f"not a plain decimal number: {text[:60]!r}")
     return Decimal(text)

@@ -1,7 +1,9 @@
 """Recompute everything from the events and from what was recorded, and report every difference.
 
 Events: identity and content digest of each row. Buckets: each against the fold of its events. Lines: each against the
-rating of its own trace. Documents: totals, numbers without gap, hashes and their chain. Also listed, and no difference:
+rating of its own trace. Documents: totals, numbers without gap, hashes and their chain; and of every charge and
+stretch, that all documents
+together billed what it was rated to last. Also listed, and no difference:
 `unpriced` usage, and meters that are still being built (their buckets are not whole yet).
 """
 
@@ -24,9 +26,10 @@ from app.domain.invoices import InvoiceLine, content_hash, line_digest, totals
 from app.domain.meters import Measured, Meter, measure
 from app.domain.money import ZERO, plain
 from app.domain.tax import TaxGroup
+from app.operations.billed_charges import billed_charges
 from app.operations.list_unpriced import list_unpriced
-from app.operations.rate_period import rate_trace, rated_to_trace
-from app.storage import event_store, invoice_store, meter_store, tenant_store, usage_store
+from app.operations.rate_period import rate_trace, rated_to_trace, result_of
+from app.storage import event_store, invoice_store, meter_store, subscription_store, tenant_store, usage_store
 from app.storage.database import Database
 from app.storage.event_store import StoredEvent
 from app.storage.invoice_store import SeriesState, StoredInvoice
@@ -79,11 +82,12 @@ def _audit(connection: Connection, now: datetime, progress: Progress) -> Audit:
     _audit_events(connection, audit, meters, keys, progress)
     for seller_id, series in invoice_store.all_series(connection):
         _audit_series(connection, audit, seller_id, series, keys, progress)
+    _audit_billed(connection, audit)
     audit.unpriced = list_unpriced(connection, through=now)
     return audit
 
 
-# --- events and buckets ------------------------------------------------------------------------------------------------
+# --- events and buckets -----------------------------------------------------------------------------------------------
 
 
 def _audit_events(
@@ -195,7 +199,7 @@ def _text(value: object) -> str:
     return plain(value) if isinstance(value, Decimal) else str(value)
 
 
-# --- documents ---------------------------------------------------------------------------------------------------------
+# --- documents --------------------------------------------------------------------------------------------------------
 
 
 def _audit_series(
@@ -277,6 +281,23 @@ def _check_document(
             audit.differences.append(Difference("invoices", row, name, _text(wanted), _text(found)))
     if content_hash(invoice) != invoice.hash:
         audit.differences.append(Difference("invoices", row, "hash", content_hash(invoice), invoice.hash))
+
+
+def _audit_billed(connection: Connection, audit: Audit) -> None:
+    """All documents together must have billed, of each charge and stretch, what its last line was rated to."""
+    for subscription in subscription_store.all_subscriptions(connection):
+        issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
+        for billed in billed_charges(issued):
+            expected = result_of(billed.last.trace).amount
+            found = sum((item.amount for item in billed.left), ZERO)
+            if found != expected:
+                row = {
+                    "subscription": subscription.key, "charge": billed.first.charge,
+                    "start": instant_text(billed.first.period.start),
+                }  # fmt: skip
+                audit.differences.append(
+                    Difference("invoice_lines", row, "billed in all", plain(expected), plain(found))
+                )
 
 
 def _summed(groups: list[TaxGroup]) -> tuple[TaxGroup, ...]:

@@ -10,16 +10,16 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from app.domain.callers import SCOPES, Caller, Scope
+from app.domain.callers import SCOPES, Caller
 from app.domain.errors import NotAuthenticated, NotFound
 from app.storage import key_store
 from app.storage.database import Database
 from app.storage.key_store import StoredKey
-
 
 _KEY_ID = re.compile("[0-9a-f]{16}")
 
@@ -34,7 +34,8 @@ def _caller(stored: StoredKey | None, secret: str, connection: Connection) -> Ca
     given = hashlib.sha256(secret.encode()).digest()
     if stored is None or not hmac.compare_digest(given, stored.secret_hash):
         raise NotAuthenticated("This API key is not known.")
-    scopes = frozenset(SCOPES) if stored.scope == "admin" else frozenset({stored.scope})
+    given_scopes = stored.scopes.split(",")
+    scopes = frozenset(SCOPES if "admin" in given_scopes else given_scopes)
     if not stored.tenant_key:
         return Caller(scopes)
     tenant_id = key_store.tenant_of_key(connection, stored.tenant_key)
@@ -53,10 +54,11 @@ def bootstrap_id(token: str) -> str:
     return "b" + hashlib.sha256(b"quotepart-bootstrap:" + token.encode()).hexdigest()[:20]
 
 
-def create_key(database: Database, *, scope: Scope, tenant: str = "", name: str = "", now: datetime) -> str:
-    """A new key, shown this once. Raises NotFound for an unknown tenant."""
+def create_key(database: Database, *, scopes: Collection[str], tenant: str = "", name: str = "", now: datetime) -> str:
+    """A new key with these scopes, shown this once. Raises NotFound for an unknown tenant."""
+    assert scopes and set(scopes) <= set(SCOPES)
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    stored = StoredKey(key_id, hashlib.sha256(secret.encode()).digest(), scope, tenant, name)
+    stored = StoredKey(key_id, hashlib.sha256(secret.encode()).digest(), ",".join(sorted(scopes)), tenant, name)
 
     def work(connection: Connection) -> None:
         if tenant and key_store.tenant_of_key(connection, tenant) is None:
@@ -65,6 +67,12 @@ def create_key(database: Database, *, scope: Scope, tenant: str = "", name: str 
 
     database.write(work)
     return f"qp_{key_id}_{secret}"
+
+
+def revoke_key(database: Database, key: str, *, now: datetime) -> bool:
+    """True when the key, named whole or by its id, was in force and is no more."""
+    key_id = key if _KEY_ID.fullmatch(key) else _split(key)[0]
+    return database.write(lambda connection: key_store.revoke_key(connection, key_id, now))
 
 
 def register_bootstrap_key(database: Database, token: str, now: datetime) -> None:

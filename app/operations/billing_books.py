@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from app.domain.billing import BillingPeriod, schedule_terms
 from app.domain.errors import CannotBill
-from app.domain.invoices import Address, InvoiceLine, Party
+from app.domain.invoices import InvoiceLine, Party
 from app.domain.meters import Meter
 from app.domain.periods import Period, local_date
 from app.domain.plans import PlanCharge, PlanTerms, PlanVersion
@@ -116,5 +116,5 @@ def party(tenant: Tenant) -> Party:
     address = legal.address
     return Party(
         tenant.key, legal.name or tenant.name, legal.registration, legal.vat_number,
-        None if address is None else Address(address.line1, address.postcode, address.city, address.country, address.line2),
+        address,
     )  # fmt: skip

@@ -51,7 +51,8 @@ def close_period(
     connection: Connection, tenant_id: UUID, subscription_id: UUID, at: datetime, *, issue: bool, now: datetime,
     terms_days: int,
 ) -> Closed:  # fmt: skip
-    """Closes the instant, unless it is closed already. Raises EarlierPeriodOpen: a subscription's instants go in order."""
+    """Closes the instant, unless it is closed already. Raises EarlierPeriodOpen: a subscription's instants go in
+    order."""
     books = open_books(connection, tenant_id, subscription_id)
     rows = _rows_through(connection, books, at)
     row = next((item for item in rows if item.at == at), None)

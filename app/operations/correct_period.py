@@ -7,9 +7,8 @@ billed is a line on the next invoice if positive, a credit note on the documents
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,22 +18,12 @@ from app.domain.events import parse_instant
 from app.domain.invoices import InvoiceLine
 from app.domain.meters import Meter
 from app.domain.periods import Period, hour_floor
-from app.domain.rating.results import NOTHING, Result, difference, negated, split_credit, together
+from app.domain.rating.results import Result, difference, split_credit
 from app.domain.subscriptions import Subscription
+from app.operations.billed_charges import BilledCharge, billed_charges
 from app.operations.rate_period import RatedCharge, rate_again, result_of
 from app.storage import invoice_store, usage_store
 from app.storage.invoice_store import StoredInvoice
-
-
-@dataclass(frozen=True, slots=True)
-class BilledCharge:
-    """One charge of one stretch as it stands billed. `documents` billed it, in order; `left` is what each still stands
-    for; `last` is the line issued last, whose trace says what all of them together came to."""
-
-    documents: tuple[StoredInvoice, ...]
-    left: tuple[Result, ...]
-    first: InvoiceLine
-    last: InvoiceLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +49,8 @@ def _result(rated: RatedCharge) -> Result:
 
 
 def corrections(connection: Connection, subscription: Subscription, meters: Mapping[str, Meter]) -> list[Correction]:
-    """Every charge whose amount is no longer what was billed, oldest stretch first. The subscription's row is locked."""
+    """Every charge whose amount is no longer what was billed, oldest stretch first. The subscription's row is
+    locked."""
     issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
     found: list[Correction] = []
     for billed in billed_charges(issued):
@@ -74,34 +64,6 @@ def corrections(connection: Connection, subscription: Subscription, meters: Mapp
         if correction.change.amount:
             found.append(correction)
     return found
-
-
-def billed_charges(issued: Sequence[StoredInvoice]) -> list[BilledCharge]:
-    """The billed charges by (charge, start of the stretch), oldest first, from all that was issued for a subscription."""
-    lines: dict[tuple[datetime, str], list[tuple[StoredInvoice, InvoiceLine]]] = {}
-    for stored in issued:
-        for line in stored.invoice.lines:
-            if line.kind != "credit" or line.reopens_usage:
-                lines.setdefault((line.period.start, line.charge), []).append((stored, line))
-    return [_billed_charge(lines[key]) for key in sorted(lines)]
-
-
-def _billed_charge(entries: list[tuple[StoredInvoice, InvoiceLine]]) -> BilledCharge:
-    left: dict[UUID, Result] = {}
-    documents: dict[UUID, StoredInvoice] = {}
-    for stored, line in entries:
-        own = Result(line.quantity, line.components, line.allowances, line.amount)
-        if line.kind == "credit":
-            assert stored.place.credits_id is not None
-            key, own = stored.place.credits_id, negated(own)
-        else:
-            key = stored.place.invoice_id
-            documents[key] = stored
-        left[key] = together(left.get(key, NOTHING), own)
-    order = list(documents)
-    return BilledCharge(
-        tuple(documents[key] for key in order), tuple(left[key] for key in order), entries[0][1], entries[-1][1]
-    )
 
 
 def _stretch_now(line: InvoiceLine, subscription: Subscription) -> Period:

@@ -30,7 +30,8 @@ class LineEvents:
 
 
 def explain_line(invoice: Invoice, line: InvoiceLine) -> dict[str, Any]:
-    """What the line was computed from, step by step, JSON-ready; `holds` is True when its trace still gives its result."""
+    """What the line was computed from, step by step, JSON-ready; `holds` is True when its trace still gives its
+    result."""
     trace = line.trace
     rated = rated_to_trace(rate_trace(trace))
     text = [f"{line.description}: {plain(line.quantity)} {line.unit}".rstrip()]
@@ -38,8 +39,9 @@ def explain_line(invoice: Invoice, line: InvoiceLine) -> dict[str, Any]:
         f"{stage}: quantity {quantity}" + (f", amount {amount}" if amount else "")
         for stage, quantity, amount in trace["steps"]
     ]
+    currency = invoice.currency
     text += [
-        f"{item.description}: {plain(item.quantity)} x {plain(item.unit_price)} = {amount_text(item.amount, invoice.currency)}"
+        f"{item.description}: {plain(item.quantity)} x {plain(item.unit_price)} = {amount_text(item.amount, currency)}"
         for item in line.components
     ]
     text += [f"{item.description}: -{amount_text(item.amount, invoice.currency)}" for item in line.allowances]
@@ -52,7 +54,7 @@ def explain_line(invoice: Invoice, line: InvoiceLine) -> dict[str, Any]:
         "steps": [
             {"stage": stage, "quantity": quantity, "amount": amount} for stage, quantity, amount in trace["steps"]
         ],
-        "rated": amount_text(Decimal(rated["amount"]), invoice.currency), "holds": rated == trace["rated"], "text": text,
+        "rated": amount_text(Decimal(rated["amount"]), currency), "holds": rated == trace["rated"], "text": text,
     }  # fmt: skip
 
 

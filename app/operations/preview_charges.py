@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
@@ -54,7 +55,7 @@ def _open_period(connection: Connection, books: Books, now: datetime) -> Billing
     subscription = books.subscription
     known = billing_store.instants(connection, subscription.tenant_id, subscription.subscription_id)
     instants = extend_instants([row.instant for row in known], subscription, books.terms, zone=books.zone, until=now)
-    for first, second in zip(instants, instants[1:], strict=False):
+    for first, second in pairwise(instants):
         if first.at <= now < second.at:
             return period_between(first, second, subscription, books.terms)
     raise AssertionError("a running subscription has an open period")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
 from app.domain.callers import Caller
 from app.domain.errors import NotFound
 from app.domain.ids import parse_public_id
-from app.storage import invoice_store
+from app.domain.periods import start_of_day
+from app.storage import invoice_store, tenant_store
 from app.storage.database import Database
 from app.storage.invoice_store import InvoiceFilter, StoredInvoice
 
@@ -56,3 +59,9 @@ def invoice_file(
         return invoice_store.find_file(connection, stored.place, format) or content
 
     return database.write(work)
+
+
+def midnights(database: Database, day: date) -> frozenset[datetime]:
+    """When the day begins, in the time zone of each tenant."""
+    zones = {tenant.time_zone for tenant in database.read(tenant_store.all_tenants)}
+    return frozenset(start_of_day(day, ZoneInfo(zone)) for zone in zones)

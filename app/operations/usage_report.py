@@ -1,4 +1,4 @@
-"""Usage by window and group, as api.md answers it."""
+"""Usage by window and group, as the HTTP contract answers it."""
 
 from __future__ import annotations
 

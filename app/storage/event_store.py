@@ -206,7 +206,8 @@ def usage_event(row: RowMapping) -> UsageEvent:
 
 
 def _data(text: str) -> dict[str, Any]:
-    """The kept data; empty where somebody has made the text unreadable since: the audit names such a row by its digest."""
+    """The kept data; empty where somebody has made the text unreadable since: the audit names such a row by its
+    digest."""
     try:
         return parse_data(text)
     except ValueError:

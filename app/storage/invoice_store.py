@@ -108,7 +108,7 @@ def components_from(rows: Iterable[list[Any]]) -> tuple[Component, ...]:
     )
 
 
-# --- issuing -----------------------------------------------------------------------------------------------------------
+# --- issuing ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def save_issued(connection: Connection, issued: Invoice, place: Place, series: S
     )  # fmt: skip
 
 
-# --- reading -----------------------------------------------------------------------------------------------------------
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def find(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> StoredInvoice | None:
@@ -195,7 +195,7 @@ class InvoiceFilter:
     buyer_id: UUID | None = None
     seller_id: UUID | None = None
     number: str | None = None
-    period_start: datetime | None = None
+    period_starts: frozenset[datetime] | None = None
     visible_to: UUID | None = None
 
 
@@ -207,11 +207,12 @@ def listing(
     equal: tuple[tuple[Any, Any], ...] = (
         (invoices.c.status, wanted.status), (invoices.c.type, wanted.type), (invoices.c.tenant_id, wanted.buyer_id),
         (invoices.c.seller_id, wanted.seller_id), (invoices.c.number, wanted.number),
-        (invoices.c.period_start, wanted.period_start),
     )  # fmt: skip
     for column, value in equal:
         if value is not None:
             query = query.where(column == value)
+    if wanted.period_starts is not None:
+        query = query.where(invoices.c.period_start.in_(sorted(wanted.period_starts)))
     if wanted.visible_to is not None:
         mine = sa.or_(invoices.c.tenant_id == wanted.visible_to, invoices.c.seller_id == wanted.visible_to)
         query = query.where(mine)
@@ -263,31 +264,6 @@ def credited_totals(connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -
         for row in connection.execute(query):
             taken[row.tenant_id, row.credits_id] = taken.get((row.tenant_id, row.credits_id), ZERO) + row.total
     return taken
-
-
-def last_issued_period_end(connection: Connection, subscription_keys: Sequence[tuple[UUID, UUID]]) -> datetime | None:
-    """The latest end of a period that was billed, over these (tenant, subscription)s."""
-    latest: datetime | None = None
-    for tenant_id, subscription_id in subscription_keys:
-        query = (
-            sa.select(invoice_lines.c.period_end)
-            .join(
-                invoices,
-                sa.and_(
-                    invoices.c.tenant_id == invoice_lines.c.tenant_id,
-                    invoices.c.invoice_id == invoice_lines.c.invoice_id,
-                ),
-            )
-            .where(
-                invoice_lines.c.tenant_id == tenant_id, invoice_lines.c.subscription_id == subscription_id,
-                invoices.c.status == "issued",
-            )
-            .order_by(invoice_lines.c.period_end.desc())
-            .limit(1)
-        )  # fmt: skip
-        end = connection.execute(query).scalar()
-        latest = end if latest is None or (end is not None and end > latest) else latest
-    return latest
 
 
 def _stored(connection: Connection, query: sa.Select[Any]) -> list[StoredInvoice]:
@@ -365,7 +341,7 @@ def _references_text(references: Iterable[Reference]) -> str:
     return json.dumps([[item.invoice_id, item.number, instant_text(item.issued_at)] for item in references])
 
 
-# --- rendered files ----------------------------------------------------------------------------------------------------
+# --- rendered files ---------------------------------------------------------------------------------------------------
 
 
 def find_file(connection: Connection, place: Place, format: str) -> bytes | None:

@@ -70,7 +70,8 @@ def lease(
 
 
 def extend(connection: Connection, job_id: UUID, *, holder: str, now: datetime, seconds: int) -> bool:
-    """True when the lease is still this holder's and now ends later; False when somebody else has taken the job over."""
+    """True when the lease is still this holder's and now ends later; False when somebody else has taken the job
+    over."""
     changed = connection.execute(
         jobs.update()
         .where(jobs.c.job_id == job_id, jobs.c.leased_by == holder, jobs.c.status == "running")

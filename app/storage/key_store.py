@@ -15,11 +15,11 @@ from app.storage.upserts import insert_missing
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """`tenant_key` is '' for a key that is not bound to one tenant."""
+    """`scopes` are joined by commas; `tenant_key` is '' for a key that is not bound to one tenant."""
 
     key_id: str
     secret_hash: bytes
-    scope: str
+    scopes: str
     tenant_key: str
     name: str
 
@@ -29,7 +29,7 @@ def add_key(connection: Connection, key: StoredKey, now: datetime) -> None:
     insert_missing(
         connection, api_keys,
         [{
-            "key_id": key.key_id, "secret_hash": key.secret_hash, "scope": key.scope, "tenant_key": key.tenant_key,
+            "key_id": key.key_id, "secret_hash": key.secret_hash, "scopes": key.scopes, "tenant_key": key.tenant_key,
             "name": key.name, "created_at": now, "revoked_at": None,
         }],
     )  # fmt: skip
@@ -40,7 +40,7 @@ def find_key(connection: Connection, key_id: str) -> StoredKey | None:
     row = connection.execute(
         sa.select(api_keys).where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
     ).first()
-    return None if row is None else StoredKey(row.key_id, row.secret_hash, row.scope, row.tenant_key, row.name)
+    return None if row is None else StoredKey(row.key_id, row.secret_hash, row.scopes, row.tenant_key, row.name)
 
 
 def tenant_of_key(connection: Connection, tenant_key: str) -> UUID | None:

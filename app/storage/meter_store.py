@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +11,6 @@ from sqlalchemy.engine import Connection, RowMapping
 from app.domain.events import parse_json
 from app.domain.meters import Filter, Meter, Rounding
 from app.storage.tables import meter_revisions, meters
-
-
-def definition_text(meter: Meter) -> str:
-    """The measuring part but for the type, as JSON: what a revision fixes."""
-    rounding = meter.rounding
-    return json.dumps(
-        {
-            "aggregation": meter.aggregation,
-            "property": meter.property,
-            "dimensions": dict(meter.dimensions),
-            "filter": [{"property": f.property, "operator": f.operator, "value": f.value} for f in meter.filters],
-            "rounding": None if rounding is None else {"mode": rounding.mode, "scale": rounding.scale},
-        },
-        ensure_ascii=False, sort_keys=True, default=str,
-    )  # fmt: skip
 
 
 def load(connection: Connection, *, states: tuple[str, ...] = ("building", "active")) -> list[Meter]:

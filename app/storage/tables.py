@@ -51,7 +51,7 @@ def _amount(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, ExactDecimal, nullable=nullable)
 
 
-# --- catalog -----------------------------------------------------------------------------------------------------------
+# --- catalog ----------------------------------------------------------------------------------------------------------
 
 catalog_version = _table(
     "catalog_version", "local", Column("id", sa.Integer, primary_key=True, autoincrement=False),
@@ -103,11 +103,11 @@ plan_versions = _table(
 )  # fmt: skip
 
 api_keys = _table(
-    "api_keys", "reference", _key("key_id"), Column("secret_hash", Digest, nullable=False), _text("scope"),
+    "api_keys", "reference", _key("key_id"), Column("secret_hash", Digest, nullable=False), _text("scopes"),
     _text("tenant_key", ""), _text("name", ""), _instant("created_at"), _instant("revoked_at", nullable=True),
 )  # fmt: skip
 
-# --- events ------------------------------------------------------------------------------------------------------------
+# --- events -----------------------------------------------------------------------------------------------------------
 
 events = _table(
     "events", "distributed", _key("tenant_id", Id), _key("identity", Id), _text("source"), _text("id"),
@@ -134,13 +134,13 @@ quarantine = _table(
 buckets = _table(
     "buckets", "distributed", _key("tenant_id", Id), _key("meter_id", Id), _key("start", Instant),
     _key("cell", Id),  # names (resource, dimensions)
-    _text("resource"), _text("dimensions"), Column("count", sa.BigInteger, nullable=False), Column("identity_sum", sa.BigInteger, nullable=False),
-    _amount("sum", nullable=True), _amount("min", nullable=True), _amount("max", nullable=True),
-    _amount("last_value", nullable=True), _instant("last_at", nullable=True),
+    _text("resource"), _text("dimensions"), Column("count", sa.BigInteger, nullable=False),
+    Column("identity_sum", sa.BigInteger, nullable=False), _amount("sum", nullable=True),
+    _amount("min", nullable=True), _amount("max", nullable=True), _amount("last_value", nullable=True), _instant("last_at", nullable=True),
     Column("last_source", ByteText, nullable=True), Column("last_id", ByteText, nullable=True),
 )  # fmt: skip
 
-# --- subscriptions and billing -------------------------------------------------------------------------------------------
+# --- subscriptions and billing ----------------------------------------------------------------------------------------
 
 subscription_keys = _table(
     "subscription_keys", "reference", _key("key"), Column("tenant_id", Id, nullable=False),
@@ -206,7 +206,7 @@ number_series = _table(  # one row a seller and series: the only place where a n
     Column("total", sa.BigInteger, nullable=False), _text("last_hash"), _instant("last_issued_at", nullable=True),
 )  # fmt: skip
 
-# --- work --------------------------------------------------------------------------------------------------------------
+# --- work -------------------------------------------------------------------------------------------------------------
 
 jobs = _table(
     "jobs", "local", _key("job_id", Id), _text("kind"), _text("payload"), _text("progress"),

@@ -1,4 +1,4 @@
-"""Invoices as api.md shows them."""
+"""Invoices as the HTTP contract shows them."""
 
 from __future__ import annotations
 

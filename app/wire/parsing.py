@@ -310,7 +310,7 @@ class Fields:
         return None if value is None else self._child(value, escaped(name))
 
     def required_object(self, name: str) -> Fields:
-        """The object in the field; where it is absent or no object that is noted, and this one answers every question."""
+        """The object in the field; where it is absent that is noted, and a stand-in answers every question."""
         value = self._get(name, True)
         if value is not None:
             return self._child(value, escaped(name))

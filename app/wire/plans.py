@@ -20,6 +20,7 @@ from app.domain.kept_terms import keep_terms
 from app.domain.money import ZERO
 from app.domain.plans import Discount, Plan, PlanCharge, PlanTerms, PlanVersion, terms_problems
 from app.wire.parsing import Fields
+from app.wire.requests import utc
 
 _INTERVALS: tuple[Literal["month", "year"], ...] = ("month", "year")
 _LATER_INTERVALS = ("day", "week", "quarter")
@@ -93,7 +94,7 @@ def version_to_wire(version: PlanVersion) -> dict[str, Any]:
 def publication_from_wire(body: Any, path: str = "#") -> datetime:
     """The instant from which the version is to be in force."""
     fields = Fields(body, path)
-    effective_at = fields.instant("effective_at")
+    effective_at = utc(fields.day_or_instant("effective_at"))
     fields.finish()
     return effective_at
 

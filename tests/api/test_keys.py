@@ -13,7 +13,7 @@ from tests.service import ACME, ADMIN_KEY, PER_UNIT, Api, event, set_up
 
 def key(api: Api, scope: Any, tenant: str = "") -> str:
     database: Database = api.client.app.state.database  # type: ignore[attr-defined]
-    return create_key(database, scope=scope, tenant=tenant, now=api.clock())
+    return create_key(database, scopes=[scope], tenant=tenant, now=api.clock())
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer nope", "Basic abc", "Bearer qp_0123456789abcdef_secret"])

@@ -182,7 +182,7 @@ def closing(database_url: str, log: Path, month: int) -> Process:
 def test_four_processes_close_and_correct_the_same_subscriptions(
     world: World, database_url: str, tmp_path: Path
 ) -> None:
-    """Four commands close all months at once, three times, while late sessions come and others are cancelled; then a last
+    """Four commands close all months at once, thrice, while late sessions come and others are cancelled; then a last
     run closes October and bills and credits what the runs before could not know."""
     rng = random.Random(2)
     for round in range(3):

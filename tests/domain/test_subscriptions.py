@@ -108,7 +108,8 @@ def test_a_date_may_name_a_midnight_of_a_zone_that_was_left() -> None:
 
 def test_kept_terms_are_read_back_as_they_were() -> None:
     tiers = (Tier(Decimal("0.5"), Decimal("0.30"), Decimal("1.00")), Tier(None, Decimal("0.000000000001")))
-    models: tuple[ChargeModel, ...] = (PerUnit(Decimal("0.30")), Graduated(tiers), Volume(tiers), Package(Decimal(10), Decimal("2.5"), "down"))
+    package = Package(Decimal(10), Decimal("2.5"), "down")
+    models: tuple[ChargeModel, ...] = (PerUnit(Decimal("0.30")), Graduated(tiers), Volume(tiers), package)
     charges = tuple(
         PlanCharge(
             f"c{number}", model, "energy", Decimal("1E+1"), Decimal("-0"), Decimal("9.90"), Discount(amount=Decimal(1)),

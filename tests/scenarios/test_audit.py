@@ -47,25 +47,32 @@ def test_untouched_books_are_clean(api: Api, books: Database) -> None:
     assert (audit.events, audit.documents, audit.differences) == (3, 4, [])
 
 
+TEN = {"start": "2026-09-10T10:00:00Z"}
+FIRST, SECOND, THIRD = ({"number": f"2026-00000{n}"} for n in (1, 2, 3))
+OF_TEN = "WHERE CAST(sum AS TEXT) = '10'"
+OF_15 = "WHERE CAST(quantity AS TEXT) = '15'"
+OF_SECOND = "WHERE number = '2026-000002'"
+
+
 @pytest.mark.parametrize(
     ("statement", "table", "named"),
     [
-        ("UPDATE buckets SET sum = 11 WHERE CAST(sum AS TEXT) = '10'", "buckets", {"start": "2026-09-10T10:00:00Z"}),
-        ("UPDATE buckets SET count = count + 1 WHERE CAST(sum AS TEXT) = '10'", "buckets", {"start": "2026-09-10T10:00:00Z"}),
-        ("DELETE FROM buckets WHERE CAST(sum AS TEXT) = '10'", "buckets", {"start": "2026-09-10T10:00:00Z"}),
+        (f"UPDATE buckets SET sum = 11 {OF_TEN}", "buckets", TEN),
+        (f"UPDATE buckets SET count = count + 1 {OF_TEN}", "buckets", TEN),
+        (f"DELETE FROM buckets {OF_TEN}", "buckets", TEN),
         ("UPDATE events SET data = replace(data, '10', '1') WHERE id = '1'", "events", {"id": "1"}),
         ("UPDATE events SET data = 'no json' WHERE id = '1'", "events", {"id": "1"}),
         ("UPDATE events SET id = '9' WHERE id = '1'", "events", {"id": "9"}),
         ("UPDATE events SET subject = 'user-17' WHERE id = '1'", "events", {"id": "1"}),
-        ("DELETE FROM events WHERE id = '1'", "buckets", {"start": "2026-09-10T10:00:00Z"}),
-        ("UPDATE invoice_lines SET amount = 4 WHERE CAST(quantity AS TEXT) = '15'", "invoice_lines", {"number": "2026-000001", "line": "ln_1"}),
-        ("UPDATE invoice_lines SET description = 'x' WHERE kind = 'credit'", "invoice_lines", {"number": "2026-000003"}),
-        ("UPDATE invoice_lines SET quantity = 16 WHERE CAST(quantity AS TEXT) = '15'", "invoice_lines", {"number": "2026-000001"}),
-        ("UPDATE invoice_lines SET trace = replace(trace, '\"15\"', '\"16\"') WHERE CAST(quantity AS TEXT) = '15'", "invoice_lines", {"number": "2026-000001"}),
-        ("UPDATE invoices SET total = 1 WHERE number = '2026-000002'", "invoices", {"number": "2026-000002"}),
-        ("UPDATE invoices SET buyer = replace(buyer, 'Acme', 'Akme') WHERE number = '2026-000002'", "invoices", {"number": "2026-000002"}),
-        ("UPDATE invoices SET number = '2026-000007' WHERE number = '2026-000002'", "invoices", {"number": "2026-000007"}),
-        ("UPDATE invoices SET hash = 'x' WHERE number = '2026-000002'", "invoices", {"number": "2026-000002"}),
+        ("DELETE FROM events WHERE id = '1'", "buckets", TEN),
+        (f"UPDATE invoice_lines SET amount = 4 {OF_15}", "invoice_lines", {"line": "ln_1"} | FIRST),
+        ("UPDATE invoice_lines SET description = 'x' WHERE kind = 'credit'", "invoice_lines", THIRD),
+        (f"UPDATE invoice_lines SET quantity = 16 {OF_15}", "invoice_lines", FIRST),
+        (f"UPDATE invoice_lines SET trace = replace(trace, '\"15\"', '\"16\"') {OF_15}", "invoice_lines", FIRST),
+        (f"UPDATE invoices SET total = 1 {OF_SECOND}", "invoices", SECOND),
+        (f"UPDATE invoices SET buyer = replace(buyer, 'Acme', 'Akme') {OF_SECOND}", "invoices", SECOND),
+        (f"UPDATE invoices SET number = '2026-000007' {OF_SECOND}", "invoices", {"number": "2026-000007"}),
+        (f"UPDATE invoices SET hash = 'x' {OF_SECOND}", "invoices", SECOND),
         ("UPDATE number_series SET total = total + 1", "number_series", {"seller": "garage"}),
     ],
 )  # fmt: skip
@@ -76,13 +83,11 @@ def test_a_changed_row_is_named(api: Api, books: Database, statement: str, table
 
 
 def test_a_deleted_document_leaves_a_gap_that_is_named(api: Api, books: Database) -> None:
+    gone = "WHERE invoice_id = (SELECT invoice_id FROM invoices WHERE number = '2026-000002')"
+
     def work(connection: Any) -> None:
         for table in ("invoice_lines", "invoice_files", "invoices"):
-            connection.execute(
-                sa.text(
-                    f"DELETE FROM {table} WHERE invoice_id = (SELECT invoice_id FROM invoices WHERE number = '2026-000002')"  # noqa: S608
-                )
-            )
+            connection.execute(sa.text(f"DELETE FROM {table} {gone}"))
 
     books.write(work)
     assert ("invoices", "sequence") in {(table, what) for table, what, _ in found(api, books)}

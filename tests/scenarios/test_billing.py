@@ -86,7 +86,8 @@ def test_cancelled_use_that_was_billed_is_credited_once(api: Api) -> None:
 
 
 def test_a_difference_is_credited_to_the_documents_that_billed_it_latest_first(api: Api) -> None:
-    """September bills 50.00, October adds 10.00 late; then 20.00 is cancelled: 10.00 off the second, 10.00 off the first."""
+    """September bills 50.00, October adds 10.00 late; then 20.00 is cancelled: 10.00 off the second, 10.00 off the
+    first."""
     price = {**PER_UNIT, "model": {"type": "per_unit", "unit_price": "1"}}
     set_up(api, [price], start="2026-09-01")
     use(api, "1", "30", "2026-09-05T10:00:00Z")
@@ -213,7 +214,7 @@ def test_the_preview_is_the_invoice_that_would_come(api: Api) -> None:
         ({}, 422),
         ({"through": "2026-11-01T00:00:00Z", "issue": "yes"}, 422),
         ({"through": "2026-11-01T00:00:00Z", "isue": True}, 422),
-        ([], 400),
+        ([], 422),
     ],
 )
 def test_a_run_that_cannot_be_is_refused(api: Api, body: Any, status: int) -> None:

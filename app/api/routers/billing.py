@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
 from app.api.dependencies import Page, database, encode_cursor, json_body, limits, now, page, require
-from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
+from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
 from app.documents.invoice_csv import render_csv
 from app.documents.invoice_pdf import render_pdf
 from app.domain.callers import Caller
@@ -25,7 +25,7 @@ from app.observability import metrics
 from app.operations.explain_line import explain_line, line_events
 from app.operations.list_jobs import find_job, job_to_wire
 from app.operations.preview_charges import preview_charges
-from app.operations.read_invoices import find_invoice, invoice_file, list_invoices
+from app.operations.read_invoices import find_invoice, invoice_file, list_invoices, midnights
 from app.operations.resolve_tenant import resolve_tenant
 from app.operations.run_billing import find_run, start_billing_run
 from app.operations.settle_draft import discard_draft, issue_one
@@ -107,7 +107,7 @@ async def get_preview(key: str, request: Request, caller: Caller = Depends(requi
     return json_answer(await run_in_threadpool(work))
 
 
-# --- invoices ----------------------------------------------------------------------------------------------------------
+# --- invoices ---------------------------------------------------------------------------------------------------------
 
 
 def _wire(request: Request, stored: StoredInvoice) -> dict[str, Any]:
@@ -148,12 +148,22 @@ def _filter(request: Request, caller: Caller) -> InvoiceFilter | None:
                 ids[name] = resolve_tenant(database(request), key, Caller(caller.scopes)).tenant_id
             except NotFound:
                 return None
+    period_starts = _period_starts(request)
     return InvoiceFilter(
         choice_parameter(request, "status", ("draft", "issued")),
         choice_parameter(request, "type", ("invoice", "credit_note", "statement")), ids["buyer"], ids["seller"],
-        text_parameter(request, "number"), instant_parameter(request, "period_start"),
+        text_parameter(request, "number"), period_starts,
         visible_to=caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None),
     )  # fmt: skip
+
+
+def _period_starts(request: Request) -> frozenset[datetime] | None:
+    """The instants that `period_start` may mean: one, or for a date its midnight in any tenant's time zone."""
+    day = date_parameter(request, "period_start")
+    if day is not None:
+        return midnights(database(request), day)
+    instant = instant_parameter(request, "period_start")
+    return None if instant is None else frozenset({instant})
 
 
 def _position(text: str) -> tuple[UUID, UUID]:
@@ -220,7 +230,7 @@ async def post_discard(id: str, request: Request, caller: Caller = Depends(requi
     return Response(status_code=204)
 
 
-# --- explanations ------------------------------------------------------------------------------------------------------
+# --- explanations -----------------------------------------------------------------------------------------------------
 
 
 def _line(stored: StoredInvoice, line: str) -> InvoiceLine:

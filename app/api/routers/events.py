@@ -20,7 +20,7 @@ from app.api.dependencies import (
     limits,
     now,
     page,
-    read_body,
+    read_plain_body,
     require,
     settle_catalog,
 )  # fmt: skip
@@ -52,7 +52,7 @@ async def post_events(request: Request, caller: Caller = Depends(require("ingest
     """Keeps and counts usage events (CloudEvents 1.0), each once; answers for every one, after its commit."""
     own = limits(request)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await read_body(request, limit=own.max_body_bytes)
+    body = await read_plain_body(request, limit=own.max_body_bytes)
     began = time.perf_counter()
 
     def work() -> tuple[list[Outcome], bool]:
@@ -146,14 +146,14 @@ async def post_cancellation(request: Request, caller: Caller = Depends(require("
     wanted = cancellation_from_wire(await json_body(request))
 
     def work() -> dict[str, Any]:
-        tenant = resolve_tenant(database(request), wanted.tenant, caller)
+        tenant, cancelled_at = resolve_tenant(database(request), wanted.tenant, caller), now(request)
         stored = cancel_event(
             database(request), catalog(request), tenant_id=tenant.tenant_id, source=wanted.source, id=wanted.id,
-            reason=wanted.reason, now=now(request),
+            reason=wanted.reason, now=cancelled_at,
         )  # fmt: skip
         return event_to_wire(stored.event) | {
             "tenant": wanted.tenant, "received_at": instant_text(stored.received_at),
-            "cancelled_at": instant_text(now(request)), "reason": wanted.reason,
+            "cancelled_at": instant_text(cancelled_at), "reason": wanted.reason,
         }  # fmt: skip
 
     return json_answer(await run_in_threadpool(work))

@@ -1,0 +1,52 @@
+"""What stands billed of each charge and stretch, over all documents: shared by correction and audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.domain.invoices import InvoiceLine
+from app.domain.rating.results import NOTHING, Result, negated, together
+from app.storage.invoice_store import StoredInvoice
+
+
+@dataclass(frozen=True, slots=True)
+class BilledCharge:
+    """One charge of one stretch as it stands billed. `documents` billed it, in order; `left` is what each still stands
+    for; `last` is the line issued last, whose trace says what all of them together came to."""
+
+    documents: tuple[StoredInvoice, ...]
+    left: tuple[Result, ...]
+    first: InvoiceLine
+    last: InvoiceLine
+
+
+def billed_charges(issued: Sequence[StoredInvoice]) -> list[BilledCharge]:
+    """The billed charges by (charge, start of the stretch), oldest first, from all that was issued for a
+    subscription."""
+    lines: dict[tuple[datetime, str], list[tuple[StoredInvoice, InvoiceLine]]] = {}
+    for stored in issued:
+        for line in stored.invoice.lines:
+            if line.kind != "credit" or line.reopens_usage:
+                lines.setdefault((line.period.start, line.charge), []).append((stored, line))
+    return [_billed_charge(lines[key]) for key in sorted(lines)]
+
+
+def _billed_charge(entries: list[tuple[StoredInvoice, InvoiceLine]]) -> BilledCharge:
+    left: dict[UUID, Result] = {}
+    documents: dict[UUID, StoredInvoice] = {}
+    for stored, line in entries:
+        own = Result(line.quantity, line.components, line.allowances, line.amount)
+        if line.kind == "credit":
+            assert stored.place.credits_id is not None
+            key, own = stored.place.credits_id, negated(own)
+        else:
+            key = stored.place.invoice_id
+            documents[key] = stored
+        left[key] = together(left.get(key, NOTHING), own)
+    order = list(documents)
+    return BilledCharge(
+        tuple(documents[key] for key in order), tuple(left[key] for key in order), entries[0][1], entries[-1][1]
+    )
