@@ -426,6 +426,7 @@ def run_demo(paths: demo_steps.Paths) -> None:
         _show_run(close_all(database, settings, through=_instant(demo_steps.THROUGH)))
         invoices = demo_steps.all_pages(client, "/v1/invoices", status="issued")
         _show_invoices(invoices)
+        _check_energy(demo_steps.energy_invoiced(invoices), demo_steps.energy_by_invoice())
         demo_steps.save_files(client, paths, invoices)
     out.rule("4. The books, recomputed from the events")
     found = audit_books(database, now=_now())
@@ -439,6 +440,14 @@ def _check(what: str, found: object, expected: object) -> None:
     if found != expected:
         raise demo_steps.DemoFailed(f"{what}: {found}, but it must be {expected}")
     out.print(f"[green]✓[/] {what}: {found}", highlight=False)
+
+
+def _check_energy(invoiced: dict[tuple[str, str], Decimal], expected: dict[tuple[str, str], Decimal]) -> None:
+    _check(
+        "kWh on the invoices, as in the file for each company and month", sum(invoiced.values()), sum(expected.values())
+    )
+    if invoiced != expected:
+        raise demo_steps.DemoFailed("the kWh of a company and month differ between its invoice and the file")
 
 
 def _show_invoices(invoices: list[Any]) -> None:

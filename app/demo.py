@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,31 @@ def energy_in_file() -> Decimal:
     with gzip.open(SESSIONS, "rt", newline="") as text:
         rows = csv.DictReader(text)
         return sum((Decimal(row["delivered_energy (kWh)"]) for row in rows if row["claimed"] == "True"), Decimal(0))
+
+
+def energy_by_invoice() -> dict[tuple[str, str], Decimal]:
+    """kWh by company and month of arrival, rounded as the meter says: what the invoices must print."""
+    with (EXAMPLE / "stations.csv").open(newline="") as text:
+        company = {row["station_id"]: row["tenant"] for row in csv.DictReader(text)}
+    sums: dict[tuple[str, str], Decimal] = {}
+    with gzip.open(SESSIONS, "rt", newline="") as text:
+        for row in csv.DictReader(text):
+            if row["claimed"] == "True":
+                # Arrivals are written in local time: their first seven letters are the month in Los Angeles.
+                key = (company[row["station_id"]], row["arrival"][:7])
+                sums[key] = sums.get(key, Decimal(0)) + Decimal(row["delivered_energy (kWh)"])
+    return {key: kwh.quantize(Decimal("0.001"), ROUND_HALF_UP) for key, kwh in sums.items()}
+
+
+def energy_invoiced(invoices: list[Any]) -> dict[tuple[str, str], Decimal]:
+    """kWh by company and month, as the lines of the issued invoices print them."""
+    found: dict[tuple[str, str], Decimal] = {}
+    for invoice in invoices:
+        for line in invoice["lines"]:
+            if line["charge"] == "energy" and invoice["type"] == "invoice":
+                key = (invoice["buyer"], line["period"]["start"][:7])
+                found[key] = found.get(key, Decimal(0)) + Decimal(line["quantity"])
+    return found
 
 
 def energy_in_usage(client: httpx.Client) -> Decimal:

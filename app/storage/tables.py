@@ -136,7 +136,8 @@ buckets = _table(
     _key("cell", Id),  # names (resource, dimensions)
     _text("resource"), _text("dimensions"), Column("count", sa.BigInteger, nullable=False),
     Column("identity_sum", sa.BigInteger, nullable=False), _amount("sum", nullable=True),
-    _amount("min", nullable=True), _amount("max", nullable=True), _amount("last_value", nullable=True), _instant("last_at", nullable=True),
+    _amount("min", nullable=True), _amount("max", nullable=True),
+    _amount("last_value", nullable=True), _instant("last_at", nullable=True),
     Column("last_source", ByteText, nullable=True), Column("last_id", ByteText, nullable=True),
 )  # fmt: skip
 

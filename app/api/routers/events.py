@@ -27,7 +27,7 @@ from app.api.dependencies import (
 from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
 from app.api.problems import PROBLEM_BASE, problem_answer
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, NotFound
+from app.domain.errors import InvalidCursor, NotFound, UnsupportedMediaType
 from app.domain.events import QUARANTINE_REASONS, instant_text, parse_instant
 from app.observability import metrics
 from app.operations.cancel_event import cancel_event
@@ -51,6 +51,8 @@ _PLURALS = {
 async def post_events(request: Request, caller: Caller = Depends(require("ingest"))) -> Response:
     """Keeps and counts usage events (CloudEvents 1.0), each once; answers for every one, after its commit."""
     own = limits(request)
+    if "ce-specversion" in request.headers:
+        raise UnsupportedMediaType("Binary mode is not spoken yet: send the event as one JSON object.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await read_plain_body(request, limit=own.max_body_bytes)
     began = time.perf_counter()
