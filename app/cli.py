@@ -55,6 +55,8 @@ commands = typer.Typer(no_args_is_help=True, add_completion=True, help="Metered 
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 commands.add_typer(keys, name="keys")
 
+_LONGEST_CATCH_UP_SECONDS = 600
+
 out = Console()
 err = Console(stderr=True)
 
@@ -217,8 +219,9 @@ def close_all(
         lambda connection: job_store.lease(connection, holder=holder, now=_now(), seconds=seconds, job_id=job_id)
     )
     run_catalog_jobs(
-        database, CatalogCache(), clock=_now, future=timedelta(seconds=settings.future_seconds), lease_seconds=seconds
-    )
+        database, CatalogCache(), clock=_now, future=timedelta(seconds=settings.future_seconds), lease_seconds=seconds,
+        budget_seconds=_LONGEST_CATCH_UP_SECONDS,
+    )  # fmt: skip
     with _bar() as bar:
         task = bar.add_task("billing periods", total=None)
 

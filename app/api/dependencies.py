@@ -78,16 +78,16 @@ def now(request: Request) -> datetime:
     return clock()
 
 
-def require(scope: str) -> Callable[[Request], Any]:
-    """A dependency that gives the Caller when its key has the scope; 401 without a key, 403 without the scope."""
+def require(*scopes: str) -> Callable[[Request], Any]:
+    """A dependency that gives the Caller when its key has one of the scopes; 401 without a key, 403 without a scope."""
 
     async def caller(request: Request) -> Caller:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             raise NotAuthenticated("Send an API key as `Authorization: Bearer <api key>`.")
         found = await run_in_threadpool(authenticate, database(request), token.strip())
-        if scope not in found.scopes:
-            raise NotAllowed(f"This API key has no {scope} scope.", scope=scope)
+        if found.scopes.isdisjoint(scopes):
+            raise NotAllowed(f"This API key has no {' or '.join(scopes)} scope.", scope=scopes[0])
         return found
 
     return caller

@@ -48,8 +48,9 @@ _PG_TYPES = (
     "bytea", "bigint",
 )  # fmt: skip
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
+# %b: as text, every element of an array would be looked through for what needs quoting.
 _INSERT_PG = (
-    f"INSERT INTO events ({_NAMES}) SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _PG_TYPES)}) "
+    f"INSERT INTO events ({_NAMES}) SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _PG_TYPES)}) "
     "ON CONFLICT (tenant_id, identity) DO NOTHING RETURNING tenant_id, identity"
 )
 _INSERT_SQLITE = (

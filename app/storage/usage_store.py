@@ -48,7 +48,7 @@ def _upsert(source: str, add: str, smaller: str, larger: str) -> str:
 
 
 _UPSERT_PG = _upsert(
-    f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _PG_TYPES)})",
+    f"SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _PG_TYPES)})",
     "{0} + {1}", "least({0}, {1})", "greatest({0}, {1})",
 )  # fmt: skip
 _UPSERT_SQLITE = _upsert(

@@ -20,6 +20,7 @@ _log = logging.getLogger("quotepart.worker")
 
 POLL_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 300
+_LONGEST_CATCH_UP_SECONDS = 600
 
 
 class Runner:
@@ -93,8 +94,9 @@ class Runner:
             return
         # What was posted before a meter was made is counted before it is billed.
         run_catalog_jobs(
-            self._database, self._cache, clock=self._clock, future=self._future, lease_seconds=self._lease_seconds
-        )
+            self._database, self._cache, clock=self._clock, future=self._future, lease_seconds=self._lease_seconds,
+            budget_seconds=_LONGEST_CATCH_UP_SECONDS,
+        )  # fmt: skip
         done = run_billing.run_billing(
             self._database, UUID(job.payload["run_id"]), clock=self._clock, terms_days=self._terms_days,
             keep_going=lambda: self._extend(job),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -260,3 +261,25 @@ def test_an_event_without_time_happened_when_it_came(api: Api) -> None:
     post(api, [event("1", time=None)])
     assert api.usage("energy", tenant="acme", start="2026-11-23T00:00:00Z", end="2026-11-24T00:00:00Z") == {"": "7.25"}
     assert "time" not in api.get("/v1/events")["data"][0]
+
+
+def test_a_gzipped_body_is_inflated_within_the_limit(api: Api) -> None:
+    set_up(api)
+
+    def send(body: bytes, encoding: str = "gzip") -> Any:
+        headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+        return api.call("POST", "/v1/events", content=body, headers=headers)
+
+    whole = gzip.compress(json.dumps([event("1"), event("2")]).encode())
+    assert send(whole).json()["accepted"] == 2
+    assert send(whole[:-9]).status_code == 400
+    assert send(b"plain").status_code == 400
+    assert send(whole, "br").status_code == 415
+    assert send(gzip.compress(b"[" + b" " * (17 * 1024 * 1024) + b"]")).status_code == 413
+
+
+def test_binary_mode_is_refused_by_name(api: Api) -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/x", "ce-type": "t"}
+    answer = api.call("POST", "/v1/events", {"kwh": 1}, headers=headers)
+    assert answer.status_code == 415
+    assert "Binary mode" in answer.json()["detail"]

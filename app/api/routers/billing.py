@@ -70,7 +70,7 @@ async def post_billing_run(request: Request, caller: Caller = Depends(require("f
 
 
 @router.get("/billing-runs/{id}")
-async def get_billing_run(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+async def get_billing_run(id: str, request: Request, caller: Caller = Depends(require("read", "finance"))) -> Response:
     """How far a run is."""
     run = await run_in_threadpool(find_run, database(request), _uuid(id))
     if run is None or (caller.tenant_key is not None and run.tenants != (caller.tenant_key,)):
