@@ -53,16 +53,17 @@ class Snapshot:
     def knows_resource(self, key: str) -> bool:
         return self._resources[key]
 
+    @property
+    def is_full(self) -> bool:
+        """True when it remembers so much that a new one is due; whoever uses this one may go on."""
+        return len(self._subjects) + len(self._resources) > _MAX_REMEMBERED
+
     def covers(self, subjects: set[str], resource_keys: set[str]) -> bool:
         """True when all of these were looked up before."""
         return subjects <= self._subjects.keys() and resource_keys <= self._resources.keys()
 
     def look_up(self, connection: Connection, subjects: set[str], resource_keys: set[str]) -> None:
         """Remembers what the database says of those not looked up before."""
-        if len(self._subjects) > _MAX_REMEMBERED:
-            self._subjects = {}
-        if len(self._resources) > _MAX_REMEMBERED:
-            self._resources = {"": True}
         for chunk in _chunks(subjects - self._subjects.keys()):
             found: dict[str, tuple[list[datetime], list[UUID]]] = {subject: ([], []) for subject in chunk}
             query = sa.select(tenant_subjects).where(tenant_subjects.c.subject.in_(chunk))
@@ -92,7 +93,7 @@ class CatalogCache:
             sa.select(catalog_version.c.version).where(catalog_version.c.id == 1).with_for_update(read=True)
         ).scalar_one()
         snapshot = self.snapshot
-        if snapshot is None or snapshot.version != version:
+        if snapshot is None or snapshot.version != version or snapshot.is_full:
             snapshot = Snapshot(version, meter_store.load(connection))
             self.snapshot = snapshot
         return snapshot
