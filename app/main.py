@@ -72,7 +72,7 @@ def create_app(
 
     app = FastAPI(
         title="Quotepart", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None,
-        summary="Metered pay-per-use billing for shared resources",
+        summary="Metered pay-per-use billing for shared resources", redirect_slashes=False,
     )  # fmt: skip
     app.state.clock = clock
     app.state.limits = Limits(

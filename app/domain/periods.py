@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zoneinfo
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -47,6 +47,19 @@ class Period:
             raise ValueError(f"a period lies between two instants in UTC, not {self.start!r} and {self.end!r}")
         if not self.start < self.end:
             raise ValueError(f"a period starts before it ends: {self.start.isoformat()}, {self.end.isoformat()}")
+
+
+def gaps(span: Period, covered: Sequence[Period]) -> list[Period]:
+    """The parts of the span that none of the periods, in order of their starts, covers."""
+    found: list[Period] = []
+    position = span.start
+    for stretch in covered:
+        if stretch.start > position and position < span.end:
+            found.append(Period(position, min(stretch.start, span.end)))
+        position = max(position, stretch.end)
+    if position < span.end:
+        found.append(Period(position, span.end))
+    return found
 
 
 # --- zones and days ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -62,17 +63,15 @@ def billables(books: Books, period: BillingPeriod, timing: str | None = None) ->
     ]
 
 
-def charge_lines(
-    connection: Connection, books: Books, period: BillingPeriod, timing: str | None = None
-) -> list[InvoiceLine]:
-    """A line for every charge and stretch of the period, over what was used up to now."""
+def charge_lines(connection: Connection, books: Books, items: Sequence[Billable]) -> list[InvoiceLine]:
+    """A line for each, over what was used up to now."""
     with metrics.RATING_SECONDS.time():
         return [
             charge_line(
                 books, item, rate_billable(connection, item, tenant_id=books.buyer.tenant_id, meters=books.meters),
                 tax_of(connection, books, item.charge, item.stretch),
             )
-            for item in billables(books, period, timing)
+            for item in items
         ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ credit notes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -19,15 +19,17 @@ from app.domain.billing import BillingPeriod, extend_instants, period_between
 from app.domain.errors import EarlierPeriodOpen, NotFound
 from app.domain.ids import new_id, public_id
 from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, totals
-from app.domain.periods import Period
+from app.domain.periods import Period, gaps
 from app.domain.rating.results import Result
 from app.domain.tax import TaxGroup
-from app.operations.billing_books import Books, books_of, charge_lines, party
+from app.operations.billing_books import Books, billables, books_of, charge_lines, party
 from app.operations.correct_period import Correction, corrections
 from app.operations.find_due import terms_at
 from app.operations.issue_invoice import issue_draft
-from app.storage import billing_store, invoice_store, subscription_store
+from app.operations.rate_period import Billable
+from app.storage import billing_store, invoice_store, subscription_store, tenant_store
 from app.storage.billing_store import InstantRow
+from app.storage.catalog_snapshot import hold_version
 from app.storage.invoice_store import Place, StoredInvoice
 
 
@@ -40,6 +42,8 @@ class Closed:
 
 def open_books(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> Books:
     """The books with the subscription's row locked. Raises NotFound, or CannotBill where there is no operator."""
+    # The first lock, as in a change of the catalog: a meter's next revision takes away the buckets of this one.
+    hold_version(connection)
     if not billing_store.lock_subscription(connection, tenant_id, subscription_id):
         raise NotFound("There is no such subscription.")
     subscription = subscription_store.find_by_id(connection, tenant_id, subscription_id)
@@ -68,9 +72,9 @@ def close_period(
     found = corrections(connection, books.subscription, books.meters)
     lines += [_difference_line(books, item) for item in found if item.change.amount > 0]
     documents: list[StoredInvoice] = []
-    _discard_drafts(connection, books, at, type="invoice")
+    known = _discard_drafts(connection, books, at, type="invoice")
     if lines and period is not None:
-        place = _place(books, at)
+        place = _place(books, at, known=known)
         draft = _document(books, "invoice", lines, period, place)
         documents.append(_save(connection, draft, place, issue=issue, now=now, terms_days=terms_days))
     documents += _credit(connection, books, found, at, issue=issue, now=now, terms_days=terms_days)
@@ -92,9 +96,8 @@ def correct_only(
     rows = billing_store.instants(connection, tenant_id, subscription_id)
     ended = books.subscription.end is not None and bool(rows) and rows[-1].at == books.subscription.end
     if ended and all(item.status != "open" for item in rows):
-        place = _place(books, books.subscription.end or through, slot=_slot(found))
-        for draft in invoice_store.find_draft_at(connection, tenant_id, subscription_id, type="invoice"):
-            invoice_store.delete_draft(connection, tenant_id, draft.place.invoice_id)
+        known = _discard_drafts(connection, books, None, type="invoice")
+        place = _place(books, books.subscription.end or through, slot=_slot(found), known=known)
         if more:
             lines = [_difference_line(books, item) for item in more]
             draft_invoice = _document(books, "invoice", lines, lines[0].period, place)
@@ -137,14 +140,36 @@ def _lines_due(
     if position > 0:
         before = _period(books, rows[position - 1], row)
         period = before.period
-        lines += charge_lines(connection, books, before, "arrears")
+        lines += charge_lines(connection, books, _not_billed_yet(connection, books, rows, position, before))
     is_end = books.subscription.end is not None and row.at >= books.subscription.end
     if not is_end and position + 1 < len(rows):
         following = _period(books, row, rows[position + 1])
-        ahead = charge_lines(connection, books, following, "advance")
         period = period or following.period
-        lines += ahead
+        lines += charge_lines(connection, books, billables(books, following, "advance"))
     return lines, period
+
+
+def _not_billed_yet(
+    connection: Connection, books: Books, rows: Sequence[InstantRow], position: int, before: BillingPeriod
+) -> list[Billable]:
+    """What the period that ends here owes and no issued line covers.
+
+    That is its use, and of its fixed charges mostly what is due in arrears. But one due in advance may have begun after
+    the invoice of the period's start: with a version of the plan, or when an end that was known then was taken back.
+    """
+    previous = rows[position - 1]
+    is_start_without_invoice = position == 1 and not _charges_in_advance_at_start(books)
+    # The invoice of an instant that is still open will carry what is due in advance from there on.
+    timing = None if previous.status != "open" or is_start_without_invoice else "arrears"
+    subscription = books.subscription
+    billed = invoice_store.billed_stretches(
+        connection, subscription.tenant_id, subscription.subscription_id, after=previous.at
+    )
+    found: list[Billable] = []
+    for item in billables(books, before, timing):
+        covered = [stretch for charge, stretch in billed if charge == item.charge.key and item.charge.meter is None]
+        found += [replace(item, stretch=gap) for gap in gaps(item.stretch, covered)]
+    return found
 
 
 def _period(books: Books, first: InstantRow, second: InstantRow) -> BillingPeriod:
@@ -170,7 +195,7 @@ def _credit(
     terms_days: int,
 ) -> list[StoredInvoice]:  # fmt: skip
     """One credit note for each document that gives something back."""
-    _discard_drafts(connection, books, None, type="credit_note")
+    known = _discard_drafts(connection, books, None, type="credit_note")
     lines: dict[UUID, list[InvoiceLine]] = {}
     originals: dict[UUID, StoredInvoice] = {}
     for item in found:
@@ -183,10 +208,15 @@ def _credit(
     notes = []
     for invoice_id, note_lines in lines.items():
         original = originals[invoice_id]
-        place = _place(books, at, slot=f"{_slot(found)}-{invoice_id.hex}", credits_id=invoice_id)
+        slot = f"{_slot(found)}-{invoice_id.hex}"
+        # Who issued the invoice credits it, also when another tenant is the operator by now.
+        seller = tenant_store.find_by_id(connection, original.place.seller_id)
+        assert seller is not None
+        of_seller = replace(books, seller=seller)
+        place = _place(of_seller, at, slot=slot, credits_id=invoice_id, known=known)
         before = _credited_before(connection, original)
         note = _document(
-            books, "credit_note", note_lines, original.invoice.period, place, original=original, credited=before
+            of_seller, "credit_note", note_lines, original.invoice.period, place, original=original, credited=before
         )
         notes.append(_save(connection, note, place, issue=issue, now=now, terms_days=terms_days))
     return notes
@@ -213,10 +243,15 @@ def _credited_before(connection: Connection, original: StoredInvoice) -> tuple[T
     return tuple(sums.values())
 
 
-def _place(books: Books, at: datetime, *, slot: str = "", credits_id: UUID | None = None) -> Place:
+def _place(
+    books: Books, at: datetime, *, slot: str = "", credits_id: UUID | None = None,
+    known: Mapping[UUID | None, UUID] | None = None,
+) -> Place:  # fmt: skip
+    """Where the document belongs; it takes on the id of the draft in whose place it comes."""
     subscription = books.subscription
+    invoice_id = (known or {}).get(credits_id) or new_id()
     return Place(
-        subscription.tenant_id, new_id(), books.seller.tenant_id, subscription.subscription_id, at, slot, credits_id
+        subscription.tenant_id, invoice_id, books.seller.tenant_id, subscription.subscription_id, at, slot, credits_id
     )
 
 
@@ -243,11 +278,17 @@ def _numbered(line: InvoiceLine, position: int) -> InvoiceLine:
     return replace(line, id=f"ln_{position}")
 
 
-def _discard_drafts(connection: Connection, books: Books, at: datetime | None, *, type: InvoiceType) -> None:
-    key = (books.subscription.tenant_id, books.subscription.subscription_id)
-    for stored in invoice_store.find_draft_at(connection, *key, type=type):
+def _discard_drafts(
+    connection: Connection, books: Books, at: datetime | None, *, type: InvoiceType
+) -> dict[UUID | None, UUID]:
+    """Deletes the drafts that are computed anew; their ids, by the document that each credits."""
+    tenant_id, subscription_id = books.subscription.tenant_id, books.subscription.subscription_id
+    ids: dict[UUID | None, UUID] = {}
+    for stored in invoice_store.find_draft_at(connection, tenant_id, subscription_id, type=type):
         if at is None or stored.place.billing_at == at:
-            invoice_store.delete_draft(connection, key[0], stored.place.invoice_id)
+            invoice_store.delete_draft(connection, tenant_id, stored.place.invoice_id)
+            ids[stored.place.credits_id] = stored.place.invoice_id
+    return ids
 
 
 def _save(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from sqlalchemy.engine import Connection
 from app.domain.events import parse_instant
 from app.domain.invoices import InvoiceLine
 from app.domain.meters import Meter
-from app.domain.periods import Period, hour_floor
+from app.domain.periods import hour_floor
 from app.domain.rating.results import Result, difference, split_credit
 from app.domain.subscriptions import Subscription
 from app.operations.billed_charges import BilledCharge, billed_charges
@@ -54,11 +55,11 @@ def corrections(connection: Connection, subscription: Subscription, meters: Mapp
     issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
     found: list[Correction] = []
     for billed in billed_charges(issued):
-        stretch = _stretch_now(billed.first, subscription)
-        if _unchanged(connection, subscription.tenant_id, billed.last, stretch, meters):
+        start, end = billed.first.period.start, _end_now(billed.first, subscription)
+        if _unchanged(connection, subscription.tenant_id, billed.last, start, end, meters):
             continue
         rated = rate_again(
-            connection, billed.last.trace, tenant_id=subscription.tenant_id, stretch=stretch, meters=meters
+            connection, billed.last.trace, tenant_id=subscription.tenant_id, start=start, end=end, meters=meters
         )
         correction = Correction(billed, rated)
         if correction.change.amount:
@@ -66,28 +67,27 @@ def corrections(connection: Connection, subscription: Subscription, meters: Mapp
     return found
 
 
-def _stretch_now(line: InvoiceLine, subscription: Subscription) -> Period:
-    """The line's stretch, cut where the subscription has been ended since."""
-    end = line.period.end
-    if subscription.end is not None and line.period.start < subscription.end < end:
-        end = subscription.end
-    return Period(line.period.start, end)
+def _end_now(line: InvoiceLine, subscription: Subscription) -> datetime:
+    """The end of the line's stretch; an earlier one where the subscription has been ended since, and the stretch's own
+    start where that was before it began."""
+    if subscription.end is None:
+        return line.period.end
+    return max(line.period.start, min(line.period.end, subscription.end))
 
 
 def _unchanged(
-    connection: Connection, tenant_id: UUID, line: InvoiceLine, stretch: Period, meters: Mapping[str, Meter]
-) -> bool:
+    connection: Connection, tenant_id: UUID, line: InvoiceLine, start: datetime, end: datetime,
+    meters: Mapping[str, Meter],
+) -> bool:  # fmt: skip
     """True when it is sure, without rating, that nothing happened since the line was issued."""
     trace: dict[str, Any] = line.trace
-    if parse_instant(trace["stretch"][1]) != stretch.end:
+    if parse_instant(trace["stretch"][1]) != end:
         return False
     if trace["meter"] is None:
         return True
     active = meters.get(trace["meter"]["key"])
-    aligned = hour_floor(stretch.start) == stretch.start and hour_floor(stretch.end) == stretch.end
+    aligned = hour_floor(start) == start and hour_floor(end) == end
     if active is None or active.meter_id.hex != trace["meter"]["meter_id"] or not aligned:
         return False
-    now = usage_store.totals(
-        connection, tenant_id=tenant_id, meter_id=active.meter_id, start=stretch.start, end=stretch.end
-    )
+    now = usage_store.totals(connection, tenant_id=tenant_id, meter_id=active.meter_id, start=start, end=end)
     return now == (trace["usage"]["count"], trace["usage"]["identity_sum"])

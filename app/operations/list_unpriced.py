@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from app.domain.events import instant_text
 from app.domain.meters import Meter
 from app.domain.money import plain
-from app.domain.periods import Period
+from app.domain.periods import Period, gaps
 from app.domain.subscriptions import Subscription, terms_in_force
 from app.operations.read_usage import HOUR, gather, pieces
 from app.storage import catalog_store, meter_store, subscription_store, tenant_store, usage_store
@@ -30,7 +30,7 @@ def list_unpriced(connection: Connection, *, through: datetime, tenants: tuple[s
         if tenants and keys[tenant_id] not in tenants:
             continue
         if first < end:
-            for gap in _gaps(Period(first, end), coverage.get((tenant_id, meter.key), [])):
+            for gap in gaps(Period(first, end), coverage.get((tenant_id, meter.key), [])):
                 entries += _entry(connection, meter, tenant_id, keys[tenant_id], gap)
     return entries
 
@@ -55,18 +55,6 @@ def _priced(item: Subscription, versions: Any) -> list[tuple[Period, str]]:
         for charge in terms.charges
         if charge.meter is not None
     ]
-
-
-def _gaps(span: Period, covered: list[Period]) -> list[Period]:
-    gaps: list[Period] = []
-    position = span.start
-    for stretch in covered:
-        if stretch.start > position and position < span.end:
-            gaps.append(Period(position, min(stretch.start, span.end)))
-        position = max(position, stretch.end)
-    if position < span.end:
-        gaps.append(Period(position, span.end))
-    return gaps
 
 
 def _entry(connection: Connection, meter: Meter, tenant_id: UUID, tenant: str, gap: Period) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from app.domain.errors import CannotBill, NotFound
 from app.domain.ids import NOBODY, public_id
 from app.domain.invoices import Invoice, InvoiceLine, totals
 from app.domain.periods import Period
-from app.operations.billing_books import Books, books_of, charge_lines, party
+from app.operations.billing_books import Books, billables, books_of, charge_lines, party
 from app.storage import billing_store, subscription_store
 from app.storage.database import Database
 
@@ -36,7 +36,7 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
             books = books_of(connection, subscription)
             period = _open_period(connection, books, now)
             periods.append(period.period)
-            lines += charge_lines(connection, books, period)
+            lines += charge_lines(connection, books, billables(books, period))
     if books is None:
         raise NotFound("This tenant has no subscription that is running now.")
     if not lines:

@@ -24,7 +24,7 @@ from app.domain.subscriptions import Subscription, find_overlap, may_be_midnight
 from app.domain.tenants import Tenant
 from app.operations.catalog_change import Saved, check_precondition, write_catalog
 from app.operations.show_catalog import show_subscription
-from app.storage import catalog_store, subscription_store, tenant_store
+from app.storage import catalog_store, invoice_store, subscription_store, tenant_store
 from app.storage.database import Database
 from app.wire.parsing import escaped
 from app.wire.subscriptions import SubscriptionWish
@@ -191,10 +191,18 @@ def _apply(connection: Connection, before: Subscription | None, after: Subscript
         key = (before.tenant_id, before.subscription_id)
         schedule = (before.tenant_id, before.plan, before.start, before.end)
         if schedule != (after.tenant_id, after.plan, after.start, after.end):
-            subscription_store.forget_open_instants(connection, key)
+            subscription_store.forget_open_instants(connection, key, keep=_paid_until(connection, before, after))
         if before.tenant_id != after.tenant_id:
             subscription_store.delete(connection, before)
     subscription_store.save(connection, after)
+
+
+def _paid_until(connection: Connection, before: Subscription, after: Subscription) -> set[datetime]:
+    """The instants up to which something is paid in advance. They stay where they are, whatever the tenant's zone is by
+    now; an end, old or new, is none."""
+    key = (before.tenant_id, before.subscription_id)
+    ends = {stretch.end for _, stretch in invoice_store.billed_stretches(connection, *key, after=before.start)}
+    return {at for at in ends if at != before.end and (after.end is None or at < after.end)}
 
 
 def _raise(problems: list[FieldProblem]) -> None:

@@ -22,7 +22,7 @@ from app.domain.errors import CannotBill, CatchingUp
 from app.domain.events import instant_text, parse_instant
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import Meter, Rounding
-from app.domain.money import plain
+from app.domain.money import ZERO, plain
 from app.domain.periods import Period, hour_floor, share_used
 from app.domain.plans import PlanCharge, PlanTerms
 from app.domain.rating.lines import Allowance, RatedLine, RatingTerms
@@ -120,19 +120,24 @@ def rate_billable(
 
 
 def rate_again(
-    connection: Connection, trace: dict[str, Any], *, tenant_id: UUID, stretch: Period, meters: Mapping[str, Meter]
-) -> RatedCharge:
+    connection: Connection, trace: dict[str, Any], *, tenant_id: UUID, start: datetime, end: datetime,
+    meters: Mapping[str, Meter],
+) -> RatedCharge:  # fmt: skip
     """The charge of a line rated anew: by the terms that the line recorded, over what was used up to now.
 
-    `stretch` is the line's, cut where the subscription has ended since.
+    The line's stretch is cut where the subscription has ended since; `start` and `end` are one where nothing is left.
     """
+    if start == end:
+        measurement = Measurement(Decimal(1) if trace["meter"] is None else ZERO)
+        return _rated(trace | {"stretch": [instant_text(start), instant_text(end)], "used": 0}, measurement)
+    stretch = Period(start, end)
     measurement = remeasure(connection, trace, tenant_id=tenant_id, stretch=stretch, meters=meters)
     terms = read_terms(trace["terms"])
     full = (date.fromisoformat(trace["full_dates"][0]), date.fromisoformat(trace["full_dates"][1]))
     known = {parse_instant(at): date.fromisoformat(day) for at, day in trace["known_dates"].items()}
     used, whole = share_used(stretch, full=full, zone=ZoneInfo(trace["zone"]), unit=terms.proration, known=known)
     renewed = trace | {
-        "stretch": [instant_text(stretch.start), instant_text(stretch.end)], "used": used, "full": whole,
+        "stretch": [instant_text(start), instant_text(end)], "used": used, "full": whole,
     }  # fmt: skip
     return _rated(renewed, measurement)
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.errors import BillingError, ThroughInFuture
+from app.domain.errors import BillingError, FieldProblem, InvalidInput, ThroughInFuture
 from app.domain.events import instant_text
 from app.domain.ids import new_id
 from app.domain.subscriptions import Subscription
@@ -24,7 +24,7 @@ from app.observability import metrics
 from app.operations.close_period import Closed, close_period, correct_only
 from app.operations.find_due import Due, Work, work_of
 from app.operations.list_unpriced import list_unpriced
-from app.storage import billing_store, job_store
+from app.storage import billing_store, catalog_store, job_store, tenant_store
 from app.storage.billing_store import BillingRun
 from app.storage.database import Database
 
@@ -37,9 +37,12 @@ def start_billing_run(
     database: Database, *, through: datetime, issue: bool, dry_run: bool, now: datetime,
     tenants: tuple[str, ...] = (), sellers: tuple[str, ...] = (), plans: tuple[str, ...] = (),
 ) -> tuple[BillingRun, UUID]:  # fmt: skip
-    """A run that was written down with its job; a worker takes it from there. Raises ThroughInFuture."""
+    """A run that was written down with its job; a worker takes it from there. Raises ThroughInFuture, or InvalidInput
+    where it names a tenant, seller or plan that there is not."""
     if through > now:
-        raise ThroughInFuture("`through` lies in the future: a period is billed once it has ended.")
+        detail = "`through` lies in the future: a period is billed once it has ended."
+        raise ThroughInFuture(detail, problems=(FieldProblem("#/through", detail),))
+    database.read(lambda connection: _check_known(connection, tenants, sellers, plans))
     run = BillingRun(new_id(), through, issue, dry_run, tenants, sellers, plans)
 
     def work(connection: Connection) -> UUID:
@@ -47,6 +50,25 @@ def start_billing_run(
         return job_store.enqueue(connection, JOB_KIND, {"run_id": run.run_id.hex}, now)
 
     return run, database.write(work)
+
+
+def _check_known(
+    connection: Connection, tenants: tuple[str, ...], sellers: tuple[str, ...], plans: tuple[str, ...]
+) -> None:
+    known_tenants = set(tenant_store.known_keys(connection, tenants + sellers))
+    known_plans = catalog_store.known_plans(connection, plans)
+    problems = [
+        FieldProblem(f"#/{name}/{index}", f"there is no {noun} {key!r}")
+        for name, noun, keys, known in (
+            ("tenants", "tenant", tenants, known_tenants),
+            ("sellers", "tenant", sellers, known_tenants),
+            ("plans", "plan", plans, known_plans),
+        )
+        for index, key in enumerate(keys)
+        if key not in known
+    ]
+    if problems:
+        raise InvalidInput("; ".join(item.detail for item in problems[:10]), problems=tuple(problems))
 
 
 def run_billing(
@@ -118,6 +140,10 @@ def _steps(
             )  # fmt: skip
         except BillingError as error:
             tracker.fail(one.tenant, one.key, None, error.detail, counts=False)
+            return
+        except Exception:
+            _log.exception("correcting %s failed", one.key)
+            tracker.fail(one.tenant, one.key, None, "unexpected error; it was logged", counts=False)
             return
         _count_issued(made)
 

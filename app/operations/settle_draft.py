@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from app.domain.errors import InvoiceAlreadyIssued, NotFound
 from app.operations.close_period import close_period, correct_only
 from app.storage import billing_store, invoice_store
+from app.storage.catalog_snapshot import hold_version
 from app.storage.database import Database
 from app.storage.invoice_store import StoredInvoice
 
@@ -21,6 +22,7 @@ def issue_one(database: Database, stored: StoredInvoice, *, now: datetime, terms
 
     def work(connection: Connection) -> StoredInvoice | None:
         key = (place.tenant_id, place.subscription_id)
+        hold_version(connection)
         billing_store.lock_subscription(connection, *key)
         again = invoice_store.find(connection, place.tenant_id, place.invoice_id)
         if again is None or again.invoice.status == "issued":
@@ -29,7 +31,8 @@ def issue_one(database: Database, stored: StoredInvoice, *, now: datetime, terms
             made = correct_only(connection, *key, through=place.billing_at, issue=True, now=now, terms_days=terms_days)
         else:
             made = close_period(connection, *key, place.billing_at, issue=True, now=now, terms_days=terms_days)
-        same = [item for item in made.documents if item.invoice.type == stored.invoice.type]
+        wanted = (stored.invoice.type, place.credits_id)
+        same = [item for item in made.documents if (item.invoice.type, item.place.credits_id) == wanted]
         return same[0] if same else None
 
     issued = database.write(work)

@@ -89,14 +89,19 @@ class CatalogCache:
 
     def at_locked_version(self, connection: Connection) -> Snapshot:
         """The snapshot of the version that stands; no catalog change commits before this transaction does."""
-        version = connection.execute(
-            sa.select(catalog_version.c.version).where(catalog_version.c.id == 1).with_for_update(read=True)
-        ).scalar_one()
+        version = hold_version(connection)
         snapshot = self.snapshot
         if snapshot is None or snapshot.version != version or snapshot.is_full:
             snapshot = Snapshot(version, meter_store.load(connection))
             self.snapshot = snapshot
         return snapshot
+
+
+def hold_version(connection: Connection) -> int:
+    """The version that stands; no catalog change commits before this transaction does."""
+    query = sa.select(catalog_version.c.version).where(catalog_version.c.id == 1)
+    version: int = connection.execute(query.with_for_update(read=True)).scalar_one()
+    return version
 
 
 def lock_for_change(connection: Connection) -> int:

@@ -176,6 +176,11 @@ def _plans(connection: Connection, condition: sa.ColumnElement[bool]) -> list[Pl
     ]
 
 
+def known_plans(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of the keys that are plans."""
+    return set(connection.execute(sa.select(plans.c.key).where(plans.c.key.in_(sorted(set(keys))))).scalars())
+
+
 def plan_versions(connection: Connection, plan: str) -> tuple[PlanVersion, ...]:
     """The published versions, oldest first."""
     return versions_by_plan(connection, [plan])[plan]

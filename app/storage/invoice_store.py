@@ -188,6 +188,27 @@ def issued_of_subscription(connection: Connection, tenant_id: UUID, subscription
     return _stored(connection, query.order_by(invoices.c.sequence))
 
 
+def billed_stretches(
+    connection: Connection, tenant_id: UUID, subscription_id: UUID, *, after: datetime
+) -> list[tuple[str, Period]]:
+    """(charge, stretch) of every issued charge line whose stretch ends after the instant, in order of start."""
+    query = (
+        sa.select(invoice_lines.c.charge, invoice_lines.c.period_start, invoice_lines.c.period_end)
+        .join(
+            invoices,
+            sa.and_(
+                invoices.c.tenant_id == invoice_lines.c.tenant_id, invoices.c.invoice_id == invoice_lines.c.invoice_id
+            ),
+        )
+        .where(
+            invoice_lines.c.tenant_id == tenant_id, invoice_lines.c.subscription_id == subscription_id,
+            invoice_lines.c.kind == "charge", invoice_lines.c.period_end > after, invoices.c.status == "issued",
+        )
+        .order_by(invoice_lines.c.period_start)
+    )  # fmt: skip
+    return [(row.charge, Period(row.period_start, row.period_end)) for row in connection.execute(query)]
+
+
 @dataclass(frozen=True, slots=True)
 class InvoiceFilter:
     status: str | None = None

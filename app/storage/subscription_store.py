@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -130,8 +130,9 @@ def settled_until(connection: Connection, key: SubscriptionId) -> datetime | Non
     return latest
 
 
-def forget_open_instants(connection: Connection, key: SubscriptionId) -> None:
-    """Drops the instants that are not closed yet, and their drafts: both are made anew from the subscription."""
+def forget_open_instants(connection: Connection, key: SubscriptionId, *, keep: Collection[datetime] = ()) -> None:
+    """Drops the instants that are not closed yet, but for those to be kept, and all drafts: both are made anew from the
+    subscription."""
     drafts = sa.select(invoices.c.invoice_id).where(
         invoices.c.tenant_id == key[0], invoices.c.subscription_id == key[1], invoices.c.status == "draft"
     )
@@ -143,6 +144,7 @@ def forget_open_instants(connection: Connection, key: SubscriptionId) -> None:
             billing_instants.c.tenant_id == key[0],
             billing_instants.c.subscription_id == key[1],
             billing_instants.c.status == "open",
+            billing_instants.c.at.not_in(sorted(keep)),
         )
     )
 

@@ -52,10 +52,9 @@ def meter_from_wire(key: str, body: Any, path: str = "#") -> MeterEntry:
 
 
 def _property(fields: Fields) -> str:
-    if fields.raw("aggregation") == "count":
-        if fields.raw("property") is not None:
-            fields.problem("property", "a count reads no property: leave it out")
-        return ""
+    if fields.raw("aggregation") == "count" and not fields.has("property"):
+        fields.ignore("property")
+        return ""  # a count reads none; one that is named is kept for whoever sent it
     return _path(fields, "property")
 
 

@@ -286,7 +286,7 @@ def test_a_resource_with_a_fault_is_refused(shop: Api) -> None:
 METER_FAULTS: list[Any] = [
     ({"aggregation": "median"}, "#/aggregation"),
     ({"aggregation": "percentile"}, "#/aggregation"),
-    ({"aggregation": "count"}, "#/property"),
+    ({"aggregation": "count", "property": "kwh"}, "#/property"),
     ({"property": None}, "#/property"),
     ({"property": "kwh"}, "#/property"),
     ({"property": "$..kwh"}, "#/property"),

@@ -13,19 +13,22 @@ import sqlalchemy as sa
 from app.domain.aggregation import Bucket, BucketKey, Fold, cell_of
 from app.domain.events import UsageEvent
 from app.domain.ids import new_id
+from app.domain.periods import Period
 from app.operations import catch_up_meters
 from app.operations.audit_books import audit_books
+from app.operations.close_period import open_books
 from app.operations.ingest_events import ingest_events
 from app.operations.put_meter import put_meter
 from app.operations.put_tenant import put_tenant
+from app.operations.rate_period import measure_stretch
 from app.operations.run_catalog_jobs import run_catalog_jobs
-from app.storage import job_store, usage_store
+from app.storage import job_store, meter_store, subscription_store, usage_store
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
 from app.storage.tables import buckets
 from app.wire.meters import meter_from_wire
 from app.wire.tenants import tenant_from_wire
-from tests.service import ACME, ENERGY, SESSIONS
+from tests.service import ACME, ENERGY, PER_UNIT, SESSIONS, event, service, set_up
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR = datetime(2026, 10, 5, 10, tzinfo=UTC)
@@ -125,3 +128,33 @@ def test_two_workers_on_one_catch_up_count_every_event_once(
 
     audit = audit_books(database, now=NOW)
     assert (audit.differences, audit.building, audit.events) == ([], [], 25)
+
+
+def test_a_meter_is_not_exchanged_while_a_period_is_closed_by_it(postgresql_database_url: str) -> None:
+    """5 kWh are measured by the revision that answered when closing began, although the next one is ready meanwhile:
+    the switch, which drops the old buckets, waits for the closing transaction."""
+    with service(postgresql_database_url) as api:
+        set_up(api, [PER_UNIT], start="2026-10-01")
+        api.post("/v1/events", [event("1", data={"kwh": "5", "station": "12"})])
+    database, cache = Database.open(postgresql_database_url), CatalogCache()
+    [subscription] = database.read(subscription_store.all_subscriptions)
+    put_meter(database, meter_from_wire("energy", ENERGY | {"dimensions": {}}), now=NOW)
+
+    def catch_up() -> None:
+        run_catalog_jobs(database, cache, clock=lambda: NOW, future=timedelta(days=1), lease_seconds=20)
+
+    switching = threading.Thread(target=catch_up)
+    with database.engine.begin() as connection:
+        books = open_books(connection, subscription.tenant_id, subscription.subscription_id)
+        switching.start()
+        switching.join(1)  # time for the switch to come, and to wait
+        stretch = Period(subscription.start, NOW)
+        measured = measure_stretch(
+            connection, books.meters["energy"], tenant_id=subscription.tenant_id, stretch=stretch
+        )
+    switching.join()
+
+    assert measured.total == Decimal(5)
+    [active] = [meter for meter in database.read(meter_store.load) if meter.key == "energy"]
+    assert active.meter_id != books.meters["energy"].meter_id
+    database.close()

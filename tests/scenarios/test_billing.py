@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import PER_UNIT, Api, event, set_up
+from tests.service import ACME, OPERATOR, PER_UNIT, Api, event, set_up
 
 GRADUATED = {
     "key": "energy", "meter": "energy", "allowance": "10", "minimum": "5.00",
@@ -17,10 +17,20 @@ GRADUATED = {
 }  # fmt: skip
 ACCESS = {"key": "access", "model": {"type": "flat", "amount": "19.00"}, "timing": "advance"}
 
+IN_ADVANCE = {"key": "access", "model": {"type": "flat", "amount": "30.00"}, "timing": "advance"}
+SUBSCRIBED = {"tenant": "acme", "plan": "standard", "start": "2026-10-01"}
+
 
 def use(api: Api, id: str, kwh: str, time: str) -> None:
     answer = api.post("/v1/events", [event(id, time=time, data={"kwh": kwh, "station": "12"})])
     assert answer["accepted"] == 1
+
+
+def publish(api: Api, charges: list[Any], effective_at: str) -> None:
+    """The plan's next version."""
+    body = {"name": "Standard", "currency": "EUR", "interval": "month", "anchor": "calendar", "charges": charges}
+    api.put("/v1/plans/standard", body)
+    api.post("/v1/plans/standard/publish", {"effective_at": effective_at})
 
 
 def test_a_month_of_use_becomes_a_numbered_invoice(api: Api) -> None:
@@ -141,6 +151,113 @@ def test_an_end_inside_a_period_paid_in_advance_gives_back_the_rest(api: Api) ->
     assert [(one["type"], one["total"]) for one in api.invoices()] == [("invoice", "30.00"), ("credit_note", "15.00")]
 
 
+def test_an_end_where_the_period_paid_in_advance_begins_gives_all_of_it_back(api: Api) -> None:
+    """November's 30.00 was billed on its first day, and the subscription ends on that day: 30.00 is credited."""
+    set_up(api, [IN_ADVANCE], start="2026-10-01")
+    api.bill("2026-11-02T00:00:00Z")
+    api.put("/v1/subscriptions/acme-1", SUBSCRIBED | {"end": "2026-11-01"})
+    for _ in range(2):
+        api.bill("2026-11-20T00:00:00Z")
+    assert [(one["type"], one["total"]) for one in api.invoices()] == [
+        ("invoice", "30.00"),
+        ("invoice", "30.00"),
+        ("credit_note", "30.00"),
+    ]
+
+
+def test_an_end_before_a_stretch_paid_in_advance_gives_all_of_that_stretch_back(api: Api) -> None:
+    """November was billed as 9.00 by version 1 and 21.00 by version 2 from the 10th. It ends on the 5th: 5.00 of the
+    first stretch and all of the second are credited."""
+    set_up(api, [IN_ADVANCE], start="2026-11-01")
+    publish(api, [IN_ADVANCE | {"description": "Access"}], "2026-11-10T00:00:00+01:00")
+    api.bill("2026-11-02T00:00:00Z")
+    api.put("/v1/subscriptions/acme-1", SUBSCRIBED | {"start": "2026-11-01", "end": "2026-11-05"})
+    api.bill("2026-11-20T00:00:00Z")
+    invoice, note = api.invoices()
+    assert [line["amount"] for line in invoice["lines"]] == ["9.00", "21.00"]
+    assert [line["amount"] for line in note["lines"]] == ["5.00", "21.00"]
+
+
+def test_an_end_taken_back_is_billed_for_the_days_that_it_adds(api: Api) -> None:
+    """15.00 were billed in advance up to 16 November, then the end is taken away: 15.00 more for the rest of it."""
+    set_up(api, [IN_ADVANCE], start="2026-11-01")
+    subscription = SUBSCRIBED | {"start": "2026-11-01"}
+    api.put("/v1/subscriptions/acme-1", subscription | {"end": "2026-11-16"})
+    api.bill("2026-11-02T00:00:00Z")
+    api.put("/v1/subscriptions/acme-1", subscription)
+    api.clock.set("2026-12-05T00:00:00+00:00")
+    api.bill("2026-12-01T00:00:00Z", issue=False)
+    api.bill("2026-12-01T00:00:00Z")
+    assert [[line["amount"] for line in one["lines"]] for one in api.invoices()] == [["15.00"], ["15.00", "30.00"]]
+
+
+@pytest.mark.parametrize("time_zone", ["Asia/Tokyo", "America/St_Johns"])
+def test_what_is_paid_in_advance_stays_paid_until_then_in_another_zone(api: Api, time_zone: str) -> None:
+    """November is paid up to midnight in Paris. December begins there, though the tenant moves and the end is set."""
+    set_up(api, [IN_ADVANCE], start="2026-11-01")
+    api.bill("2026-11-02T00:00:00Z")
+    api.put("/v1/tenants/acme", ACME | {"time_zone": time_zone})
+    api.put("/v1/subscriptions/acme-1", SUBSCRIBED | {"start": "2026-11-01", "end": "2027-03-01"})
+    api.clock.set("2026-12-05T00:00:00+00:00")
+    api.bill("2026-12-02T00:00:00Z")
+    first, second = api.invoices()
+    assert [line["period"]["start"] for line in second["lines"]] == [first["lines"][0]["period"]["end"]]
+    assert (first["net"], second["net"]) == ("30.00", "30.00")
+
+
+def test_a_charge_in_advance_that_begins_inside_a_period_is_billed_at_its_end(api: Api) -> None:
+    """Version 2 charges 30.00 in advance from 15 November: 16 of 30 days are 16.00, due with December's 30.00."""
+    set_up(api, [PER_UNIT], start="2026-10-01")
+    api.bill("2026-11-01T00:00:00Z")
+    publish(api, [PER_UNIT, IN_ADVANCE], "2026-11-15T00:00:00+01:00")
+    api.clock.set("2026-12-05T00:00:00+00:00")
+    api.bill("2026-12-01T00:00:00Z")
+    lines = api.invoices()[1]["lines"]
+    assert [line["amount"] for line in lines if line["charge"] == "access"] == ["16.00", "30.00"]
+
+
+def test_what_was_paid_in_advance_is_not_due_again_in_arrears(api: Api) -> None:
+    """November was billed in advance by version 1; pinned to version 2, which charges in arrears, it is not again."""
+    set_up(api, [IN_ADVANCE], start="2026-11-01")
+    publish(api, [IN_ADVANCE | {"timing": "arrears"}], "2026-11-02T00:00:00+01:00")
+    subscription = SUBSCRIBED | {"start": "2026-11-01"}
+    api.put("/v1/subscriptions/acme-1", subscription | {"version": 1})
+    api.bill("2026-11-01T00:00:00Z")
+    api.put("/v1/subscriptions/acme-1", subscription | {"version": 2})
+    api.clock.set("2027-01-05T00:00:00+00:00")
+    api.bill("2027-01-01T00:00:00Z")
+    starts = [line["period"]["start"] for one in api.invoices() for line in one["lines"]]
+    assert starts == ["2026-10-31T23:00:00Z", "2026-11-30T23:00:00Z"]
+
+
+def test_the_seller_of_an_invoice_credits_it_also_when_it_is_the_operator_no_more(api: Api) -> None:
+    set_up(api, [PER_UNIT], start="2026-10-01")
+    use(api, "1", "10", "2026-10-05T10:00:00Z")
+    api.bill("2026-11-01T00:00:00Z")
+    api.put("/v1/tenants/garage", OPERATOR | {"operator": False})
+    api.put("/v1/tenants/successor", OPERATOR)
+    api.post("/v1/events/cancellations", {"tenant": "acme", "source": "/chargers/12", "id": "1", "reason": "fault"})
+    api.bill("2026-11-01T00:00:00Z")
+    invoice, note = api.invoices()
+    assert [(one["seller"], one["number"]) for one in (invoice, note)] == [
+        ("garage", "2026-000001"),
+        ("garage", "2026-000002"),
+    ]
+
+
+def test_the_credit_note_that_was_asked_for_is_the_one_that_comes_back(api: Api) -> None:
+    set_up(api, [PER_UNIT], start="2026-09-01")
+    use(api, "1", "30", "2026-09-05T10:00:00Z")
+    use(api, "2", "10", "2026-10-05T10:00:00Z")
+    api.bill("2026-11-01T00:00:00Z")
+    for id in ("1", "2"):
+        api.post("/v1/events/cancellations", {"tenant": "acme", "source": "/chargers/12", "id": id, "reason": "fault"})
+    api.bill("2026-11-01T00:00:00Z", issue=False)
+    second = api.invoices(status="draft")[1]
+    issued = api.post(f"/v1/invoices/{second['id']}/issue", {})
+    assert (issued["references"], issued["total"]) == (second["references"], "3.00")
+
+
 def test_vat_is_computed_per_group(api: Api) -> None:
     """Three charges of 0.33 at 20 %: base 0.99, VAT 0.20, not 3 x 0.07."""
     flats = [{"key": f"f{n}", "model": {"type": "flat", "amount": "0.33"}, "tax": "standard"} for n in range(3)]
@@ -164,6 +281,40 @@ def test_drafts_are_recomputed_until_issue(api: Api) -> None:
     assert api.call("POST", f"/v1/invoices/{issued['id']}/issue", {}).status_code == 409
     assert api.call("POST", f"/v1/invoices/{issued['id']}/discard", {}).status_code == 409
     assert len(api.invoices()) == 1
+
+
+def test_a_draft_keeps_its_id_when_it_is_computed_anew(api: Api) -> None:
+    """Invoice and credit note alike, through a second run and the issue."""
+    set_up(api, [PER_UNIT], start="2026-09-01")
+    use(api, "1", "10", "2026-09-05T10:00:00Z")
+    api.bill("2026-10-01T00:00:00Z")
+    use(api, "2", "10", "2026-10-05T10:00:00Z")
+    cancelled = {"tenant": "acme", "source": "/chargers/12", "id": "1", "reason": "fault"}
+    api.post("/v1/events/cancellations", cancelled)
+    api.bill("2026-11-01T00:00:00Z", issue=False)
+    ids = {one["type"]: one["id"] for one in api.invoices(status="draft")}
+    use(api, "3", "10", "2026-10-06T10:00:00Z")
+    api.bill("2026-11-01T00:00:00Z", issue=False)
+    assert {one["type"]: one["id"] for one in api.invoices(status="draft")} == ids
+    assert api.get(f"/v1/invoices/{ids['invoice']}")["net"] == "6.00"
+    assert api.post(f"/v1/invoices/{ids['invoice']}/issue", {})["id"] == ids["invoice"]
+    assert api.get(f"/v1/invoices/{ids['credit_note']}")["status"] == "issued"
+
+
+@pytest.mark.parametrize("name", ["tenants", "sellers", "plans"])
+def test_a_run_for_somebody_unknown_is_refused_by_name(api: Api, name: str) -> None:
+    set_up(api, [PER_UNIT])
+    known = {"tenants": "acme", "sellers": "garage", "plans": "standard"}[name]
+    body = {"through": "2026-10-01T00:00:00Z", name: [known, "nobody"]}
+    answer = api.call("POST", "/v1/billing-runs", body)
+    assert answer.status_code == 422
+    assert [item["pointer"] for item in answer.json()["errors"]] == [f"#/{name}/1"]
+
+
+def test_a_run_through_the_future_names_the_field(api: Api) -> None:
+    answer = api.call("POST", "/v1/billing-runs", {"through": "2027-01-01T00:00:00Z"})
+    assert answer.status_code == 422
+    assert [item["pointer"] for item in answer.json()["errors"]] == ["#/through"]
 
 
 def test_a_discarded_draft_leaves_its_period_open(api: Api) -> None:
