@@ -31,6 +31,16 @@ def test_a_day_of_25_hours_and_a_month_of_745(api: Api) -> None:
     ]
 
 
+def test_a_date_is_midnight_in_the_zone_of_the_windows(api: Api) -> None:
+    """In Paris 2026-10-25 begins at 22:00Z and has 25 hours."""
+    set_up(api)
+    use(api, ("2026-10-24T21:59:59Z", "1"), ("2026-10-24T22:00:00Z", "2"), ("2026-10-25T22:59:59Z", "4"))
+    days = {"start": "2026-10-25", "end": "2026-10-26"}
+    assert api.usage("energy", time_zone="Europe/Paris", window="day", **days) == {"2026-10-24T22:00:00Z": "6"}
+    assert api.usage("energy", tenant="acme", **days) == {"": "6"}
+    assert api.usage("energy", time_zone="UTC", **days) == {"": "4"}
+
+
 def test_odd_offsets_are_exact(api: Api) -> None:
     """Kathmandu is at +05:45: its midnight is 18:15Z, inside an hour of UTC."""
     set_up(api)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
 from app.api.dependencies import database, limits, now, require, settle_catalog
-from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
+from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
 from app.domain.callers import Caller
 from app.domain.errors import InvalidInput, NotFound
 from app.domain.events import EARLIEST
 from app.domain.money import plain
-from app.domain.periods import Period, parse_zone
+from app.domain.periods import Period, parse_zone, start_of_day
 from app.operations.resolve_tenant import resolve_tenant
 from app.operations.usage_report import UsageQuery, meter_is_ready, usage_report
 from app.wire.invoices import period_to_wire
@@ -59,13 +61,19 @@ def _query(request: Request, caller: Caller) -> UsageQuery:
     window: Any = choice_parameter(request, "window", WINDOWS)
     groups = tuple(name for text in request.query_params.getlist("group_by") for name in text.split(",") if name)
     return UsageQuery(
-        meter, _period(request, window), zone, tenant, text_parameter(request, "resource"), window,
+        meter, _period(request, window, zone), zone, tenant, text_parameter(request, "resource"), window,
         tuple(dict.fromkeys(groups)),
     )  # fmt: skip
 
 
-def _period(request: Request, window: str | None) -> Period:
-    start, end = instant_parameter(request, "start"), instant_parameter(request, "end")
+def _moment(request: Request, name: str, zone: ZoneInfo) -> datetime | None:
+    """The instant that the parameter names; a date is its midnight in the zone of the windows."""
+    day = date_parameter(request, name)
+    return instant_parameter(request, name) if day is None else start_of_day(day, zone)
+
+
+def _period(request: Request, window: str | None, zone: ZoneInfo) -> Period:
+    start, end = _moment(request, "start", zone), _moment(request, "end", zone)
     if window is not None and (start is None or end is None):
         raise InvalidInput.at("start" if start is None else "end", "windows need both `start` and `end`")
     start = start or EARLIEST
