@@ -10,7 +10,6 @@ What merges is stored in buckets, what does not is read from the events; both ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -136,13 +135,6 @@ def _later(first: Last | None, second: Last | None) -> Last | None:
     if first is None or second is None:
         return first or second
     return first if first.order >= second.order else second
-
-
-def merge_all(folds: Iterable[Fold]) -> Fold:
-    merged = EMPTY
-    for item in folds:
-        merged = merge(merged, item)
-    return merged
 
 
 def quantity_of(aggregation: Aggregation, fold: Fold) -> Decimal:

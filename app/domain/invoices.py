@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -97,6 +98,11 @@ class Invoice:
     references: tuple[Reference, ...] = ()
     paid: Decimal = Decimal(0)
     credited: Decimal = Decimal(0)
+
+
+def numbered_lines(lines: Iterable[InvoiceLine]) -> tuple[InvoiceLine, ...]:
+    """The lines with their ids within the document: ln_1, ln_2, .."""
+    return tuple(replace(line, id=f"ln_{position}") for position, line in enumerate(lines, 1))
 
 
 def totals(

@@ -56,11 +56,6 @@ _PLAIN_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
 ZERO = Decimal(0)
 
 
-def smallest_unit(currency: str) -> Decimal:
-    """The smallest amount of the currency: 0.01 for EUR, 1 for JPY. Raises KeyError for an unknown code."""
-    return _SMALLEST_UNIT[currency]
-
-
 def round_amount(amount: Decimal, currency: str) -> Decimal:
     """The amount to the currency's smallest unit, half away from zero; never a negative zero."""
     rounded = amount.quantize(_SMALLEST_UNIT[currency], decimal.ROUND_HALF_UP)

@@ -46,3 +46,12 @@ def group_tax(lines: Iterable[tuple[TaxRate, Decimal]], currency: str) -> tuple[
         TaxGroup(category, rate, base, round_amount(base * rate / 100, currency))
         for (category, rate), base in sorted(bases.items())
     )
+
+
+def summed_groups(groups: Iterable[TaxGroup]) -> tuple[TaxGroup, ...]:
+    """The groups of several documents together: bases and VAT added up for each (category, rate)."""
+    sums: dict[tuple[str, Decimal], tuple[Decimal, Decimal]] = {}
+    for group in groups:
+        base, amount = sums.get((group.category, group.rate), (ZERO, ZERO))
+        sums[group.category, group.rate] = (base + group.base, amount + group.amount)
+    return tuple(TaxGroup(category, rate, *pair) for (category, rate), pair in sums.items())

@@ -19,16 +19,16 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.acceptance import contribution
 from app.domain.aggregation import Bucket, BucketKey, Fold, add_to
 from app.domain.events import content_digest, identity_of, instant_text
 from app.domain.invoices import InvoiceLine, content_hash, line_digest, totals
-from app.domain.meters import Measured, Meter, measure
+from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
-from app.domain.tax import TaxGroup
+from app.domain.tax import TaxGroup, summed_groups
 from app.operations.billed_charges import billed_charges
 from app.operations.list_unpriced import list_unpriced
 from app.operations.rate_period import rate_trace, rated_to_trace, result_of
+from app.operations.read_usage import contribution_of
 from app.storage import event_store, invoice_store, meter_store, subscription_store, tenant_store, usage_store
 from app.storage.database import Database
 from app.storage.event_store import StoredEvent
@@ -146,14 +146,9 @@ def _check_event(audit: Audit, stored: StoredEvent, keys: dict[UUID, str]) -> No
 
 def _count(expected: dict[BucketKey, Bucket], stored: StoredEvent, meters: list[Meter]) -> None:
     for meter in meters:
-        measured = measure(meter, stored.event)
-        if isinstance(measured, Measured):
-            add_to(
-                expected,
-                contribution(
-                    meter, measured, stored.event, tenant_id=stored.tenant_id, identity=stored.identity, at=stored.at
-                ),
-            )
+        bucket = contribution_of(meter, stored)
+        if bucket is not None:
+            add_to(expected, bucket)
 
 
 def _check_buckets(
@@ -271,7 +266,7 @@ def _check_document(
     before: tuple[TaxGroup, ...] = ()
     if place.credits_id is not None:
         earlier = credited.setdefault((place.tenant_id, place.credits_id), [])
-        before = _summed(earlier)
+        before = summed_groups(earlier)
         earlier.extend(invoice.tax)
     net, groups, total = totals(invoice.lines, invoice.currency, credited=before)
     for name, wanted, found in (
@@ -298,14 +293,6 @@ def _audit_billed(connection: Connection, audit: Audit) -> None:
                 audit.differences.append(
                     Difference("invoice_lines", row, "billed in all", plain(expected), plain(found))
                 )
-
-
-def _summed(groups: list[TaxGroup]) -> tuple[TaxGroup, ...]:
-    sums: dict[tuple[str, Decimal], tuple[Decimal, Decimal]] = {}
-    for group in groups:
-        base, amount = sums.get((group.category, group.rate), (ZERO, ZERO))
-        sums[group.category, group.rate] = (base + group.base, amount + group.amount)
-    return tuple(TaxGroup(category, rate, *pair) for (category, rate), pair in sums.items())
 
 
 def _line_differences(row: dict[str, str], line: InvoiceLine, digest: bytes) -> list[Difference]:

@@ -7,13 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.acceptance import contribution
 from app.domain.aggregation import Bucket, BucketKey, add_to
 from app.domain.errors import CatchingUp, EventAlreadyCancelled, NotFound
 from app.domain.events import identity_of
-from app.domain.meters import Measured, Meter, measure
+from app.domain.meters import Meter
 from app.domain.periods import Period
-from app.operations.read_usage import HOUR
+from app.operations.read_usage import HOUR, contribution_of
 from app.storage import event_store, usage_store
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
@@ -49,17 +48,8 @@ def cancel_event(
 
 
 def _bucket_key(meter: Meter, stored: StoredEvent) -> BucketKey | None:
-    bucket = _contribution(meter, stored)
+    bucket = contribution_of(meter, stored)
     return None if bucket is None else bucket.key
-
-
-def _contribution(meter: Meter, stored: StoredEvent) -> Bucket | None:
-    measured = measure(meter, stored.event)
-    if not isinstance(measured, Measured):
-        return None
-    return contribution(
-        meter, measured, stored.event, tenant_id=stored.tenant_id, identity=stored.identity, at=stored.at
-    )
 
 
 def _fold_anew(connection: Connection, meter: Meter, key: BucketKey) -> Bucket | None:
@@ -68,7 +58,7 @@ def _fold_anew(connection: Connection, meter: Meter, key: BucketKey) -> Bucket |
     for stored in event_store.in_window(
         connection, type=meter.event_type, start=hour.start, end=hour.end, tenant_ids=[key.tenant_id]
     ):
-        bucket = _contribution(meter, stored)
+        bucket = contribution_of(meter, stored)
         if bucket is not None and bucket.key == key:
             add_to(found, bucket)
     return found.get(key)

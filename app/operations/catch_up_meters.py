@@ -13,9 +13,9 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.acceptance import contribution
 from app.domain.aggregation import Bucket, BucketKey, add_to
-from app.domain.meters import Measured, Meter, measure
+from app.domain.meters import Meter
+from app.operations.read_usage import contribution_of
 from app.storage import event_store, job_store, meter_store, usage_store
 from app.storage.catalog_snapshot import lock_for_change, raise_version
 from app.storage.database import Database
@@ -59,14 +59,9 @@ def _batch(connection: Connection, job: Job, meter_id: UUID) -> dict[str, Any]:
 def _additions(meter: Meter, rows: list[event_store.StoredEvent]) -> list[Bucket]:
     additions: dict[BucketKey, Bucket] = {}
     for stored in rows:
-        measured = measure(meter, stored.event) if stored.cancelled_at is None else None
-        if isinstance(measured, Measured):
-            add_to(
-                additions,
-                contribution(
-                    meter, measured, stored.event, tenant_id=stored.tenant_id, identity=stored.identity, at=stored.at
-                ),
-            )
+        bucket = contribution_of(meter, stored) if stored.cancelled_at is None else None
+        if bucket is not None:
+            add_to(additions, bucket)
     return list(additions.values())
 
 

@@ -18,13 +18,13 @@ from sqlalchemy.engine import Connection
 from app.domain.billing import BillingPeriod, extend_instants, period_between
 from app.domain.errors import EarlierPeriodOpen, NotFound
 from app.domain.ids import new_id, public_id
-from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, totals
+from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals
 from app.domain.periods import Period, gaps
 from app.domain.rating.results import Result
-from app.domain.tax import TaxGroup
+from app.domain.tax import TaxGroup, summed_groups
 from app.operations.billing_books import Books, billables, books_of, charge_lines, party
 from app.operations.correct_period import Correction, corrections
-from app.operations.find_due import terms_at
+from app.operations.find_due import charges_at_start
 from app.operations.issue_invoice import issue_draft
 from app.operations.rate_period import Billable
 from app.storage import billing_store, invoice_store, subscription_store, tenant_store
@@ -64,7 +64,7 @@ def close_period(
         return Closed(())
     earlier = [item for item in rows if item.at < at and item.status == "open"]
     if issue and earlier:
-        if earlier != rows[:1] or _charges_in_advance_at_start(books):
+        if earlier != rows[:1] or charges_at_start(books.subscription, books.versions):
             raise EarlierPeriodOpen("An earlier period of this subscription is not issued yet.")
         # Nothing was due at the start itself.
         billing_store.settle_instant(connection, tenant_id, subscription_id, earlier[0].at, "passed")
@@ -126,10 +126,6 @@ def _rows_through(connection: Connection, books: Books, at: datetime) -> list[In
     return [*known, *new]
 
 
-def _charges_in_advance_at_start(books: Books) -> bool:
-    return any(charge.timing == "advance" for charge in terms_at(books.subscription, books.versions).charges)
-
-
 def _lines_due(
     connection: Connection, books: Books, rows: Sequence[InstantRow], row: InstantRow
 ) -> tuple[list[InvoiceLine], Period | None]:
@@ -158,7 +154,7 @@ def _not_billed_yet(
     the invoice of the period's start: with a version of the plan, or when an end that was known then was taken back.
     """
     previous = rows[position - 1]
-    is_start_without_invoice = position == 1 and not _charges_in_advance_at_start(books)
+    is_start_without_invoice = position == 1 and not charges_at_start(books.subscription, books.versions)
     # The invoice of an instant that is still open will carry what is due in advance from there on.
     timing = None if previous.status != "open" or is_start_without_invoice else "arrears"
     subscription = books.subscription
@@ -231,16 +227,7 @@ def _credited_before(connection: Connection, original: StoredInvoice) -> tuple[T
         )
         if stored.place.credits_id == original.place.invoice_id
     ]
-    sums: dict[tuple[str, object], TaxGroup] = {}
-    for stored in notes:
-        for group in stored.invoice.tax:
-            known = sums.get((group.category, group.rate))
-            sums[group.category, group.rate] = (
-                group
-                if known is None
-                else TaxGroup(group.category, group.rate, known.base + group.base, known.amount + group.amount)
-            )
-    return tuple(sums.values())
+    return summed_groups(group for stored in notes for group in stored.invoice.tax)
 
 
 def _place(
@@ -259,7 +246,7 @@ def _document(
     books: Books, type: InvoiceType, lines: Sequence[InvoiceLine], period: Period, place: Place, *,
     original: StoredInvoice | None = None, credited: tuple[TaxGroup, ...] = (),
 ) -> Invoice:  # fmt: skip
-    numbered = tuple(_numbered(line, position) for position, line in enumerate(lines, 1))
+    numbered = numbered_lines(lines)
     currency = books.terms.currency
     net, groups, total = totals(numbered, currency, credited=credited)
     references: tuple[Reference, ...] = ()
@@ -272,10 +259,6 @@ def _document(
         buyer=party(books.buyer), currency=currency, language=books.buyer.language, time_zone=books.buyer.time_zone,
         period=period, lines=numbered, net=net, tax=groups, total=total, references=references,
     )  # fmt: skip
-
-
-def _numbered(line: InvoiceLine, position: int) -> InvoiceLine:
-    return replace(line, id=f"ln_{position}")
 
 
 def _discard_drafts(

@@ -72,11 +72,16 @@ def due_instants(
     instants = extend_instants([row.instant for row in known], subscription, terms, zone=zone, until=through)
     settled = {row.at for row in known if row.status != "open"}
     due = [item.at for item in instants if item.at <= through and item.at not in settled]
-    charged_at_start = any(charge.timing == "advance" for charge in terms_at(subscription, versions).charges)
-    return [at for at in due if at != subscription.start or charged_at_start]
+    start_is_due = charges_at_start(subscription, versions)
+    return [at for at in due if at != subscription.start or start_is_due]
 
 
-def terms_at(subscription: Subscription, versions: Sequence[PlanVersion]) -> PlanTerms:
+def charges_at_start(subscription: Subscription, versions: Sequence[PlanVersion]) -> bool:
+    """True when something is charged in advance at the subscription's start: only then is that instant due."""
+    return any(charge.timing == "advance" for charge in _terms_at_start(subscription, versions).charges)
+
+
+def _terms_at_start(subscription: Subscription, versions: Sequence[PlanVersion]) -> PlanTerms:
     """The terms in force at the subscription's start."""
     if subscription.pinned_version is not None:
         return schedule_terms(versions, subscription)

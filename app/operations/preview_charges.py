@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from uuid import UUID
@@ -12,7 +11,7 @@ from sqlalchemy.engine import Connection
 from app.domain.billing import BillingPeriod, extend_instants, period_between
 from app.domain.errors import CannotBill, NotFound
 from app.domain.ids import NOBODY, public_id
-from app.domain.invoices import Invoice, InvoiceLine, totals
+from app.domain.invoices import Invoice, InvoiceLine, numbered_lines, totals
 from app.domain.periods import Period
 from app.operations.billing_books import Books, billables, books_of, charge_lines, party
 from app.storage import billing_store, subscription_store
@@ -41,7 +40,7 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
         raise NotFound("This tenant has no subscription that is running now.")
     if not lines:
         raise CannotBill("Nothing is charged in the open period.")
-    numbered = tuple(replace(line, id=f"ln_{position}") for position, line in enumerate(lines, 1))
+    numbered = numbered_lines(lines)
     net, groups, total = totals(numbered, books.terms.currency)
     whole = Period(min(item.start for item in periods), max(item.end for item in periods))
     return Invoice(

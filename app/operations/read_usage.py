@@ -16,6 +16,7 @@ from app.domain.aggregation import EMPTY, MERGES, Bucket, Fold, merge, quantity_
 from app.domain.meters import Measured, Meter, measure
 from app.domain.periods import Period, hour_floor
 from app.storage import event_store, usage_store
+from app.storage.event_store import StoredEvent
 
 K = TypeVar("K")
 HOUR = timedelta(hours=1)
@@ -88,10 +89,20 @@ def _events(
     ):
         measured = measure(meter, stored.event)
         if isinstance(measured, Measured):
-            bucket = contribution(
-                meter, measured, stored.event, tenant_id=stored.tenant_id, identity=stored.identity, at=stored.at
-            )
+            bucket = _contribution(meter, measured, stored)
             yield Piece(stored.at, bucket, measured.value if isinstance(measured.value, str) else None)
+
+
+def contribution_of(meter: Meter, stored: StoredEvent) -> Bucket | None:
+    """What a kept event adds to the meter's buckets; None where the meter does not measure it."""
+    measured = measure(meter, stored.event)
+    return _contribution(meter, measured, stored) if isinstance(measured, Measured) else None
+
+
+def _contribution(meter: Meter, measured: Measured, stored: StoredEvent) -> Bucket:
+    return contribution(
+        meter, measured, stored.event, tenant_id=stored.tenant_id, identity=stored.identity, at=stored.at
+    )
 
 
 def gather(found: Iterable[Piece], group: Callable[[Piece], K]) -> dict[K, Use]:

@@ -102,26 +102,31 @@ def _steps(
     blocked: set[UUID] = set()
     closed: set[UUID] = set()
 
+    def attempt(name: str, change: Callable[[Connection], Closed]) -> Closed | str:
+        """What was made, or why nothing was."""
+        try:
+            return database.write(change)
+        except BillingError as error:
+            return error.detail
+        except Exception:
+            _log.exception("billing %s failed", name)
+            return "unexpected error; it was logged"
+
     def close(one: Due) -> None:
         if one.subscription_id in blocked:
             tracker.fail(one.tenant, one.subscription, one.at, "an earlier period of this subscription failed")
             return
         began = time.perf_counter()
-        try:
-            made = database.write(
-                lambda connection: close_period(
-                    connection, one.tenant_id, one.subscription_id, one.at, issue=run.issue, now=clock(),
-                    terms_days=terms_days,
-                )
-            )  # fmt: skip
-        except BillingError as error:
+        made = attempt(
+            one.subscription,
+            lambda connection: close_period(
+                connection, one.tenant_id, one.subscription_id, one.at, issue=run.issue, now=clock(),
+                terms_days=terms_days,
+            ),
+        )  # fmt: skip
+        if isinstance(made, str):
             blocked.add(one.subscription_id)
-            tracker.fail(one.tenant, one.subscription, one.at, error.detail)
-            return
-        except Exception:
-            blocked.add(one.subscription_id)
-            _log.exception("closing %s at %s failed", one.subscription, one.at)
-            tracker.fail(one.tenant, one.subscription, one.at, "unexpected error; it was logged")
+            tracker.fail(one.tenant, one.subscription, one.at, made)
             return
         closed.add(one.subscription_id)
         metrics.CLOSING_SECONDS.observe(time.perf_counter() - began)
@@ -131,19 +136,15 @@ def _steps(
     def correct(one: Subscription) -> None:
         if one.subscription_id in closed or one.subscription_id in blocked:
             return
-        try:
-            made = database.write(
-                lambda connection: correct_only(
-                    connection, one.tenant_id, one.subscription_id, through=run.through, issue=run.issue, now=clock(),
-                    terms_days=terms_days,
-                )
-            )  # fmt: skip
-        except BillingError as error:
-            tracker.fail(one.tenant, one.key, None, error.detail, counts=False)
-            return
-        except Exception:
-            _log.exception("correcting %s failed", one.key)
-            tracker.fail(one.tenant, one.key, None, "unexpected error; it was logged", counts=False)
+        made = attempt(
+            one.key,
+            lambda connection: correct_only(
+                connection, one.tenant_id, one.subscription_id, through=run.through, issue=run.issue, now=clock(),
+                terms_days=terms_days,
+            ),
+        )  # fmt: skip
+        if isinstance(made, str):
+            tracker.fail(one.tenant, one.key, None, made, counts=False)
             return
         _count_issued(made)
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from app.domain.errors import CatchingUp, InvalidInput, NotFound
 from app.domain.events import parse_json
 from app.domain.meters import Meter
-from app.domain.periods import Period, Window, window_at
+from app.domain.periods import Period, Window, window_at, windows_between
 from app.operations.read_usage import HOUR, Piece, gather, pieces
 from app.storage import meter_store, tenant_store
 from app.storage.database import Database
@@ -106,12 +106,8 @@ def _cuts(query: UsageQuery) -> Iterable[datetime]:
         # Every hour is divided: each event counts by itself.
         yield from _hours(query.period)
         return
-    at = query.period.start
-    while at < query.period.end:
-        window = window_at(at, query.window, query.zone)
-        yield window.start
+    for window in windows_between(query.period, query.window, query.zone):
         yield window.end
-        at = window.end
 
 
 def _hours(period: Period) -> Iterable[datetime]:

@@ -87,11 +87,6 @@ class Database:
         raise AssertionError("the last attempt returns or raises")
 
 
-def lock_clause(connection: Connection) -> bool:
-    """True where rows are locked by FOR UPDATE / FOR SHARE; SQLite's BEGIN IMMEDIATE has locked everything already."""
-    return connection.dialect.name != "sqlite"
-
-
 def _worth_retrying(error: DBAPIError) -> bool:
     if error.connection_invalidated:
         return True

@@ -183,14 +183,6 @@ def listing(
     return [stored_event(row) for row in connection.execute(query.order_by(*order).limit(limit)).mappings()]
 
 
-def subject_used_since(connection: Connection, tenant_id: UUID, subject: str, since: datetime) -> bool:
-    """True when the tenant has kept events of this subject at or after the instant."""
-    query = sa.select(events.c.identity).where(
-        events.c.tenant_id == tenant_id, events.c.subject == subject, events.c.time >= since
-    )
-    return connection.execute(query.limit(1)).first() is not None
-
-
 def stored_event(row: RowMapping) -> StoredEvent:
     return StoredEvent(
         row["tenant_id"], row["identity"], usage_event(row), row["time"], row["received_at"], row["digest"],

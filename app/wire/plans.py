@@ -56,17 +56,6 @@ def plan_from_wire(key: str, body: Any, path: str = "#") -> PlanWish:
     return wish
 
 
-def terms_from_wire(body: Any, path: str = "#") -> PlanTerms:
-    """The terms alone, as `terms_to_wire` shows them. Raises InvalidInput with every fault."""
-    fields = Fields(body, path or "#")
-    terms = _terms(fields)
-    fields.finish()
-    return terms
-
-
-terms_to_wire = keep_terms
-
-
 def plan_to_wire(plan: Plan, *, published_only: bool = False) -> dict[str, Any]:
     """The plan with the draft's terms where there is a draft, unless only what is published may be seen."""
     latest = plan.latest

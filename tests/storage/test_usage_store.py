@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.aggregation import Bucket, BucketKey, Fold, Last, cell_of, merge_all
+from app.domain.aggregation import Bucket, BucketKey, Fold, Last, cell_of, merge
 from app.domain.events import EARLIEST
 from app.domain.ids import new_id
 from app.storage import usage_store
@@ -62,6 +63,6 @@ def test_folds_added_one_by_one_are_the_fold_of_all(database: Database) -> None:
                 lambda connection: list(usage_store.of_tenant(connection, tenant_id=tenant_id, meter_id=key.meter_id))  # noqa: B023
             )
             found = {bucket.key: bucket.fold for bucket in stored}
-            assert found.get(key) == (merge_all(parts) if parts else None)
+            assert found.get(key) == (reduce(merge, parts) if parts else None)
 
     agrees()
