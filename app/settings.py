@@ -4,48 +4,114 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "QUOTEPART_"
+
+LOG_FORMATS = ("auto", "json", "text")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 class InvalidSetting(ValueError):
     """A setting that cannot be read, with what would be accepted."""
 
 
+def _setting(default: Any, says: str, *, choices: tuple[str, ...] = (), secret: bool = False) -> Any:
+    return field(default=default, metadata={"says": says, "choices": choices, "secret": secret})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`database_url`: sqlite:///FILE or postgresql://.. · `bootstrap_key`: an admin key registered at each start ·
-    `max_body_bytes`, `max_events`: limits of one ingest request · `future_seconds`: how far ahead of its receipt an
-    event's time may lie · `payment_terms_days`: from issue to the due date · `lease_seconds`: after how long without a
-    sign of life another process takes over a job · `api_key`: what the command line sends to a running service.
-    """
+    """What the environment says, or the defaults. `described()` gives the same as a table."""
 
-    database_url: str = "sqlite:///quotepart.db"
-    bootstrap_key: str = ""
-    max_body_bytes: int = 16 * 1024 * 1024
-    max_events: int = 10_000
-    future_seconds: int = 86_400
-    payment_terms_days: int = 30
-    lease_seconds: int = 20
-    api_key: str = ""
+    database_url: str = _setting(
+        "sqlite:///quotepart.db", "where everything is kept: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`",
+        secret=True,
+    )  # fmt: skip
+    bootstrap_key: str = _setting(
+        "", "an admin key of your own choice, 20 or more printable characters; registered at each start", secret=True
+    )
+    api_key: str = _setting("", "the key that `quotepart import` sends", secret=True)
+    max_body_bytes: int = _setting(16 * 1024 * 1024, "the largest body of `POST /v1/events`, in bytes")
+    max_events: int = _setting(10_000, "the most events in one request")
+    future_seconds: int = _setting(86_400, "how far ahead of its receipt the time of an event may lie")
+    payment_terms_days: int = _setting(30, "from issue to the due date")
+    lease_seconds: int = _setting(20, "after how long without a sign of life another process takes over a job")
+    run_jobs: bool = _setting(True, "`yes`: `quotepart serve` runs the jobs too; `no`: `quotepart work` does, apart")
+    log_format: str = _setting(
+        "auto",
+        "`json`: one object a line; `text`: for people; `auto`: text on a terminal, else JSON",
+        choices=LOG_FORMATS,
+    )
+    log_level: str = _setting("info", "the least serious messages that are logged", choices=LOG_LEVELS)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Settings from QUOTEPART_DATABASE_URL and so on. Raises InvalidSetting."""
         source = os.environ if environment is None else environment
-        values: dict[str, str | int] = {}
-        for item in fields(cls):
-            name = f"QUOTEPART_{item.name.upper()}"
-            text = source.get(name, "")
-            if text:
-                values[item.name] = _whole_number(name, text) if item.type == "int" else text
-        settings = cls(**values)  # type: ignore[arg-type]
+        values: dict[str, Any] = {
+            item.name: _read(item, text) for item in fields(cls) if (text := source.get(_variable(item), ""))
+        }
+        settings = cls(**values)
         key = settings.bootstrap_key
         if key and (len(key) < 20 or not key.isprintable()):
-            raise InvalidSetting("QUOTEPART_BOOTSTRAP_KEY must have 20 or more printable characters")
+            raise InvalidSetting(f"{PREFIX}BOOTSTRAP_KEY must have 20 or more printable characters")
         return settings
 
 
-def _whole_number(name: str, text: str) -> int:
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One setting: its variable, its default, the values it takes where they are few, what it is for."""
+
+    variable: str
+    default: str
+    choices: tuple[str, ...]
+    says: str
+
+
+def described() -> tuple[Described, ...]:
+    """Every setting there is, in the order in which somebody would ask."""
+    return tuple(
+        Described(_variable(item), _text(item.default), _choices(item), item.metadata["says"])
+        for item in fields(Settings)
+    )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """The variables that look like settings and are none: misspelt, most often."""
+    known = {item.variable for item in described()}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """The texts that no log and no answer may show: keys, and the password in the database's URL."""
+    keys = (settings.bootstrap_key, settings.api_key, urlsplit(settings.database_url).password or "")
+    return tuple(text for text in keys if text)
+
+
+def _variable(item: Field[Any]) -> str:
+    return PREFIX + item.name.upper()
+
+
+def _text(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _choices(item: Field[Any]) -> tuple[str, ...]:
+    chosen: tuple[str, ...] = item.metadata["choices"]
+    return ("yes", "no") if item.type == "bool" else chosen
+
+
+def _read(item: Field[Any], text: str) -> str | int | bool:
+    name, choices = _variable(item), _choices(item)
+    if choices and text not in choices:
+        raise InvalidSetting(f"{name} must be one of {', '.join(choices)}, not {text!r}")
+    if item.type == "bool":
+        return text == "yes"
+    if item.type != "int":
+        return text
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise InvalidSetting(f"{name} must be a whole number above 0, not {text!r}")
     return int(text)

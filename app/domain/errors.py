@@ -136,6 +136,12 @@ class Unavailable(BillingError):
     slug = "unavailable"
 
 
+class NotReady(Unavailable):
+    """The database is not at the schema of this version."""
+
+    slug = "not-ready"
+
+
 class CatchingUp(Unavailable):
     """The meter is still being brought up to events that were stored before it was made or changed."""
 

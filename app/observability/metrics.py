@@ -22,10 +22,51 @@ CLOSING_SECONDS = Histogram(
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )  # fmt: skip
 DOCUMENTS = Counter("quotepart_documents_issued_total", "Documents issued, by type.", ["type"])
+PERIOD_FAILURES = Counter("quotepart_period_failures_total", "Billing instants that a run could not close.")
+JOB_FAILURES = Counter(
+    "quotepart_job_failures_total", "Jobs that broke off and will be tried again, by kind.", ["kind"]
+)
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""Whatever else a caller writes as its method is counted as `other`."""
+HTTP_REQUESTS = Counter(
+    "quotepart_http_requests_total", "Requests answered, by method, route and status.", ["method", "route", "status"]
+)
+HTTP_SECONDS = Histogram(
+    "quotepart_http_request_seconds", "From a request's headers to the end of its answer.", ["method", "route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)  # fmt: skip
+BUILD = Gauge(
+    "quotepart_build_info", "1, with the version that is running.", ["version"], multiprocess_mode="mostrecent"
+)
+
+# The figures below come from the database at each scrape: every process on one database says the same.
 PERIODS_DUE = Gauge(
     "quotepart_periods_due", "Billing instants that have passed and are not issued yet.", multiprocess_mode="mostrecent"
 )
 QUARANTINED = Gauge(
     "quotepart_quarantined_events", "Events set aside and not released yet, by reason.", ["reason"],
+    multiprocess_mode="mostrecent",
+)  # fmt: skip
+UNPRICED = Gauge(
+    "quotepart_unpriced_stretches", "Stretches of a tenant's use of a meter, up to now, that nothing prices.",
+    multiprocess_mode="mostrecent",
+)  # fmt: skip
+OLDEST_DUE_SECONDS = Gauge(
+    "quotepart_oldest_due_period_age_seconds", "How long the oldest billing instant that is not issued has been due.",
+    multiprocess_mode="mostrecent",
+)  # fmt: skip
+AUDIT_DIFFERENCES = Gauge(
+    "quotepart_audit_differences", "Differences that the last audit found.", multiprocess_mode="mostrecent"
+)
+AUDIT_FINISHED = Gauge(
+    "quotepart_audit_finished_timestamp_seconds", "When the last audit ended; 0 where there was none.",
+    multiprocess_mode="mostrecent",
+)  # fmt: skip
+JOBS_WAITING = Gauge(
+    "quotepart_jobs_waiting", "Jobs that are not done yet, by kind.", ["kind"], multiprocess_mode="mostrecent"
+)
+OLDEST_JOB_SECONDS = Gauge(
+    "quotepart_oldest_job_age_seconds", "How long the oldest job that is not done has waited.",
     multiprocess_mode="mostrecent",
 )  # fmt: skip

@@ -39,6 +39,9 @@ def _caller(stored: StoredKey | None, secret: str, connection: Connection) -> Ca
     if not stored.tenant_key:
         return Caller(scopes)
     tenant_id = key_store.tenant_of_key(connection, stored.tenant_key)
+    if tenant_id is None:
+        # Without an id nothing would narrow what is read to the tenant: such a key opens nothing rather than all.
+        raise NotAuthenticated("This API key is not known.")
     return Caller(scopes, stored.tenant_key, tenant_id)
 
 
@@ -77,6 +80,7 @@ def revoke_key(database: Database, key: str, *, now: datetime) -> bool:
 
 def register_bootstrap_key(database: Database, token: str, now: datetime) -> None:
     """The operator's own key as an admin key, once, however many processes start."""
-    digest = hashlib.sha256(token.encode()).digest()
-    stored = StoredKey(bootstrap_id(token), digest, "admin", "", "bootstrap")
+    # Taken apart as it will be when it is sent: the operator may have chosen a key that another database made.
+    key_id, secret = _split(token)
+    stored = StoredKey(key_id, hashlib.sha256(secret.encode()).digest(), "admin", "", "bootstrap")
     database.write(lambda connection: key_store.add_key(connection, stored, now))

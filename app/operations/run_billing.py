@@ -21,6 +21,7 @@ from app.domain.events import instant_text
 from app.domain.ids import new_id
 from app.domain.subscriptions import Subscription
 from app.observability import metrics
+from app.observability.logs import bound
 from app.operations.close_period import Closed, close_period, correct_only
 from app.operations.find_due import Due, Work, work_of
 from app.operations.list_unpriced import list_unpriced
@@ -80,6 +81,14 @@ def run_billing(
 
     One that cannot be billed is listed with its reason and stops the later instants of its subscription only.
     """
+    with bound(run_id=run_id.hex):
+        return _run(database, run_id, clock=clock, terms_days=terms_days, keep_going=keep_going, progress=progress)
+
+
+def _run(
+    database: Database, run_id: UUID, *, clock: Callable[[], datetime], terms_days: int,
+    keep_going: Callable[[], bool], progress: Callable[[BillingRun], None] | None,
+) -> BillingRun | None:  # fmt: skip
     found = find_run(database, run_id)
     assert found is not None
     work = database.read(lambda connection: work_of(connection, found))
@@ -109,7 +118,7 @@ def _steps(
         except BillingError as error:
             return error.detail
         except Exception:
-            _log.exception("billing %s failed", name)
+            _log.exception("unexpected error while billing", extra={"subscription": name})
             return "unexpected error; it was logged"
 
     def close(one: Due) -> None:
@@ -182,6 +191,8 @@ class _Tracker:
             entry["billing_at"] = instant_text(at)
         failures = (*self._run.failures, entry)[:_MAX_FAILURES_LISTED]
         self._run = replace(self._run, failed=self._run.failed + counts, failures=failures)
+        metrics.PERIOD_FAILURES.inc()
+        _log.warning("period not billed", extra=entry)
         self.show()
 
     def show(self, *, force: bool = False) -> None:
@@ -200,6 +211,8 @@ class _Tracker:
     def finish(self, unpriced: tuple[dict[str, Any], ...]) -> BillingRun:
         self._run = replace(self._run, status="done", unpriced=unpriced)
         self.show(force=True)
+        run = self._run
+        _log.info("billing run done", extra={"due": run.periods_due, "closed": run.closed, "failed": run.failed})
         return self._run
 
 

@@ -103,15 +103,18 @@ def normalised_url(url: str) -> str:
     return url
 
 
+# What is bound to a statement (an event, a digest of a key) stays out of errors, and so out of logs.
+
+
 def _postgresql_engine(url: str) -> Engine:
     return sa.create_engine(
-        normalised_url(url), pool_size=8, max_overflow=24, pool_pre_ping=True,
+        normalised_url(url), pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True,
         connect_args={"application_name": "quotepart", "prepare_threshold": 3},
     )  # fmt: skip
 
 
 def _sqlite_engine(url: str) -> Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.ids import new_id
 from app.storage.tables import jobs
+from app.storage.types import Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,13 @@ def unfinished(connection: Connection, kinds: tuple[str, ...]) -> list[Job]:
     query = sa.select(jobs).where(jobs.c.kind.in_(kinds), jobs.c.status.in_(("waiting", "running")))
     rows = connection.execute(query.order_by(jobs.c.created_at, jobs.c.job_id)).mappings()
     return [_job(row) for row in rows]
+
+
+def backlog(connection: Connection) -> dict[str, tuple[int, datetime]]:
+    """By kind: how many jobs are not done, and since when the oldest of them waits."""
+    query = sa.select(jobs.c.kind, sa.func.count(), sa.func.min(jobs.c.created_at, type_=Instant))
+    rows = connection.execute(query.where(jobs.c.status.in_(("waiting", "running"))).group_by(jobs.c.kind))
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def _job(row: RowMapping) -> Job:

@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from app.domain.errors import NotReady
 from app.storage.database import Database
 from app.storage.migrations_location import migrations_path
 
@@ -28,7 +29,7 @@ def _config(url: str) -> Config:
 
 def upgrade(url: str, revision: str = "head") -> None:
     """The database at the newest schema (or the revision named); does nothing where it is there already."""
-    with _alone(url):
+    with _reaching(), _alone(url):
         if revision != "head" or not is_current(url):
             command.upgrade(_config(url), revision)
 
@@ -58,8 +59,37 @@ def revision_of(database: Database) -> str | None:
     return database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
 
 
+def check_schema(url: str) -> None:
+    """Raises NotReady with what to do about it, also where there is no database to ask."""
+    with _reaching():
+        found = current_revision(url)
+    check_revision(found)
+
+
+def check_revision(found: str | None) -> None:
+    """Raises NotReady where the revision is not this version's newest."""
+    wanted = head_revision()
+    if found != wanted:
+        state = f"at schema {found}" if found else "empty"
+        raise NotReady(f"The database is {state}, this version needs {wanted}: run `quotepart migrate` first.")
+
+
 def is_current(url: str) -> bool:
     return current_revision(url) == head_revision()
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """A database that cannot be reached, or a URL that names none, as one sentence."""
+    try:
+        yield
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        raise NotReady(
+            "QUOTEPART_DATABASE_URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+        ) from error
+    except (sa.exc.OperationalError, OSError) as error:
+        reason = " ".join(str(getattr(error, "orig", error)).split())
+        raise NotReady(f"The database cannot be used (QUOTEPART_DATABASE_URL names it): {reason}") from error
 
 
 @contextmanager

@@ -223,3 +223,11 @@ billing_runs = _table(
     Column("periods_due", sa.Integer, nullable=False), Column("closed", sa.Integer, nullable=False),
     Column("failed", sa.Integer, nullable=False), _text("failures"), _text("unpriced"), _instant("created_at"),
 )  # fmt: skip
+
+audits = _table(  # what each audit found, in figures; what exactly it found is in its own report
+    "audits", "local", _key("audit_id", Id), _instant("started_at"), _instant("finished_at"),
+    Column("events", sa.BigInteger, nullable=False), Column("buckets", sa.BigInteger, nullable=False),
+    Column("lines", sa.BigInteger, nullable=False), Column("documents", sa.BigInteger, nullable=False),
+    Column("differences", sa.BigInteger, nullable=False), Column("unpriced", sa.BigInteger, nullable=False),
+    Index(None, "finished_at"),
+)  # fmt: skip

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from app.observability import metrics
+from app.observability.logs import bound
 from app.operations import run_billing
 from app.operations.run_catalog_jobs import KINDS as CATALOG_KINDS
 from app.operations.run_catalog_jobs import new_holder, run_catalog_jobs, run_job
@@ -17,6 +19,8 @@ from app.storage.database import Database
 from app.storage.job_store import Job
 
 _log = logging.getLogger("quotepart.worker")
+
+JOB_KINDS = (*CATALOG_KINDS, run_billing.JOB_KIND)
 
 POLL_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 300
@@ -69,7 +73,7 @@ class Runner:
 
     def run_one(self) -> bool:
         """True when a job was found and worked on."""
-        if not self._database.read(lambda connection: job_store.unfinished(connection, _KINDS)):
+        if not self._database.read(lambda connection: job_store.unfinished(connection, JOB_KINDS)):
             return False
         job = self._database.write(
             lambda connection: job_store.lease(
@@ -78,11 +82,17 @@ class Runner:
         )
         if job is None:
             return False
-        try:
-            self._run(job)
-        except Exception as error:
-            _log.exception("job %s (%s) failed", job.job_id, job.kind)
-            self._give_back(job, problem=f"{type(error).__name__}: {error}"[:500], delay=self._backoff(job))
+        with bound(job_id=job.job_id.hex, job=job.kind):
+            _log.info("job begun", extra={"attempt": job.attempts})
+            try:
+                self._run(job)
+            except Exception as error:
+                metrics.JOB_FAILURES.labels(job.kind).inc()
+                delay = self._backoff(job)
+                _log.exception("job broke off and is tried again", extra={"seconds": delay})
+                self._give_back(job, problem=f"{type(error).__name__}: {error}"[:500], delay=delay)
+            else:
+                _log.info("job left")
         return True
 
     def _run(self, job: Job) -> None:
@@ -124,6 +134,3 @@ class Runner:
     @staticmethod
     def _backoff(job: Job) -> float:
         return min(2.0**job.attempts, _LONGEST_BACKOFF_SECONDS)
-
-
-_KINDS = (*CATALOG_KINDS, run_billing.JOB_KIND)

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 # Every process starts from one that has imported the service and opened nothing: in milliseconds, and as clean as new.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["app.cli", "app.main"])
+_processes.set_forkserver_preload(["app.cli", "app.main", "app.commands.serve", "app.commands.close"])
 
 HEADERS = {"Authorization": f"Bearer {ADMIN_KEY}"}
 # A job whose process was killed is taken over after a second. Nothing is asked to be done within this bound: it only

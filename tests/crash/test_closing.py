@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.cli import close_all
+from app.commands.close import close_all
 from app.domain.events import UsageEvent
 from app.domain.invoices import Invoice
 from app.operations.cancel_event import cancel_event

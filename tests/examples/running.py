@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import apply_file
+from app.commands.apply import apply_file
 from app.importing.record import ImportReport
 from app.importing.replay import run_import
 from app.operations.audit_books import audit_books

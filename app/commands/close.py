@@ -1,0 +1,108 @@
+"""`quotepart close`: everything that is due, billed."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.terminal import AsJson, Quiet, bar, err, instant, now, opened, out, show
+from app.domain.events import instant_text
+from app.operations.run_billing import run_billing, start_billing_run
+from app.operations.run_catalog_jobs import run_catalog_jobs
+from app.settings import Settings
+from app.storage import billing_store, job_store
+from app.storage.billing_store import BillingRun
+from app.storage.catalog_snapshot import CatalogCache
+from app.storage.database import Database
+
+_LONGEST_CATCH_UP_SECONDS = 600
+
+commands = typer.Typer()
+
+
+@commands.command()
+def close(
+    through: Annotated[str, typer.Option(help="an RFC 3339 instant, or a date as midnight UTC")],
+    issue: Annotated[bool, typer.Option(help="issue the documents, not only draft them")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what is due")] = False,
+    tenant: Annotated[list[str] | None, typer.Option(help="only this tenant; may be repeated")] = None,
+    plan: Annotated[list[str] | None, typer.Option(help="only this plan; may be repeated")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bill every period that has ended at or before an instant and is not issued yet."""
+    settings = Settings.from_environment()
+    with opened(settings) as database:
+        run = close_all(
+            database, settings, through=instant(through), issue=issue, dry_run=dry_run,
+            tenants=tuple(tenant or ()), plans=tuple(plan or ()), quiet=quiet,
+        )  # fmt: skip
+    show(_run_facts(run), as_json=as_json, otherwise=lambda: None if quiet and not run.failed else show_run(run))
+    if run.failed:
+        raise typer.Exit(1)
+
+
+def close_all(
+    database: Database, settings: Settings, *, through: datetime, issue: bool = True, dry_run: bool = False,
+    tenants: tuple[str, ...] = (), plans: tuple[str, ...] = (), quiet: bool = False,
+) -> BillingRun:  # fmt: skip
+    """A billing run done in this process, with a progress bar; a worker finishes it should this process die."""
+    run, job_id = start_billing_run(
+        database, through=through, issue=issue, dry_run=dry_run, now=now(), tenants=tenants, plans=plans
+    )
+    holder, seconds = f"close-{os.getpid()}-{run.run_id.hex}", settings.lease_seconds
+    leased = database.write(
+        lambda connection: job_store.lease(connection, holder=holder, now=now(), seconds=seconds, job_id=job_id)
+    )
+    run_catalog_jobs(
+        database, CatalogCache(), clock=now, future=timedelta(seconds=settings.future_seconds), lease_seconds=seconds,
+        budget_seconds=_LONGEST_CATCH_UP_SECONDS,
+    )  # fmt: skip
+    with bar(quiet=quiet) as shown:
+        task = shown.add_task("billing periods", total=None)
+
+        def progress(state: BillingRun) -> None:
+            shown.update(task, total=state.periods_due, completed=state.closed + state.failed)
+
+        done = None
+        if leased is not None:
+            done = run_billing(
+                database, run.run_id, clock=now, terms_days=settings.payment_terms_days, progress=progress,
+                keep_going=lambda: database.write(
+                    lambda connection: job_store.extend(connection, job_id, holder=holder, now=now(), seconds=seconds)
+                ),
+            )  # fmt: skip
+    if done is not None:
+        database.write(lambda connection: job_store.finish(connection, job_id))
+        return done
+    return _wait_for(database, run)
+
+
+def _wait_for(database: Database, run: BillingRun) -> BillingRun:
+    """The run as a worker of a service on the same database brings it to its end."""
+    while True:
+        found = database.read(lambda connection: billing_store.find_run(connection, run.run_id))
+        assert found is not None
+        if found.status != "running":
+            return found
+        time.sleep(0.2)
+
+
+def _run_facts(run: BillingRun) -> dict[str, Any]:
+    return {
+        "id": str(run.run_id), "status": run.status, "through": instant_text(run.through),
+        "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed, "failures": list(run.failures),
+        "unpriced": list(run.unpriced),
+    }  # fmt: skip
+
+
+def show_run(run: BillingRun) -> None:
+    out.print(f"{run.periods_due} periods due, {run.closed} closed, {run.failed} failed.")
+    for failure in run.failures:
+        err.print(f"  {failure['subscription']}: {failure['detail']}", markup=False)
+    if run.unpriced:
+        err.print(f"{len(run.unpriced)} stretches of usage have no price; `quotepart audit` lists them.")

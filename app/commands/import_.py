@@ -1,0 +1,63 @@
+"""`quotepart import`: a file of usage, sent to a running service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from app.commands.terminal import AsJson, Quiet, err, fail, out, show
+from app.importing.record import ImportReport
+from app.importing.replay import Progress as ImportProgress
+from app.importing.replay import connect, run_import
+from app.settings import Settings
+
+commands = typer.Typer()
+
+
+@commands.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV or JSON Lines, plain or gzipped")],
+    mapping: Annotated[Path, typer.Option(help="how a row becomes events (YAML)")],
+    url: Annotated[str, typer.Option(help="the running service")] = "http://127.0.0.1:8000",
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="events in one request")] = 1000,
+    report: Annotated[Path | None, typer.Option(help="where to write the rows that were not accepted")] = None,
+    state: Annotated[Path | None, typer.Option(help="where to remember how far it is")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Send a file of usage to a running service; the key comes from QUOTEPART_API_KEY."""
+    settings = Settings.from_environment()
+    key = settings.api_key or settings.bootstrap_key
+    if not key:
+        fail("set QUOTEPART_API_KEY to a key with the ingest scope (`quotepart keys create --scope ingest`)", code=2)
+    with connect(url) as client, import_bar(quiet=quiet) as on_progress:
+        done = run_import(
+            file, mapping, client=client, key=key, batch_size=batch_size, on_progress=on_progress, state_path=state,
+            report_path=report,
+        )  # fmt: skip
+    show(asdict(done), as_json=as_json, otherwise=lambda: None if quiet else show_import(done))
+
+
+@contextmanager
+def import_bar(*, quiet: bool = False) -> Iterator[Callable[[ImportProgress], None]]:
+    """A bar over the file's bytes: how many rows it has is known at its end only."""
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+        console=err, disable=quiet or not err.is_terminal,
+    ) as shown:  # fmt: skip
+        task = shown.add_task("sending events", total=None)
+        yield lambda state: shown.update(task, total=state.bytes_total, completed=state.bytes_read)
+
+
+def show_import(done: ImportReport) -> None:
+    table = Table("what became of the file", Column("number", justify="right"))
+    for name, number in asdict(done).items():
+        table.add_row(name, str(number))
+    out.print(table)

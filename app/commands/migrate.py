@@ -1,0 +1,19 @@
+"""`quotepart migrate`."""
+
+from __future__ import annotations
+
+import typer
+
+from app.commands.terminal import Quiet, err
+from app.settings import Settings
+from app.storage.migrate import upgrade
+
+commands = typer.Typer()
+
+
+@commands.command()
+def migrate(quiet: Quiet = False) -> None:
+    """Bring the database to the schema of this version; does nothing where it is there already."""
+    upgrade(Settings.from_environment().database_url)
+    if not quiet:
+        err.print("The database is at the newest schema.")

@@ -1,0 +1,71 @@
+"""`quotepart serve` and `quotepart work`: the service, and its jobs apart from it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from app.observability.logs import logging_config
+from app.settings import Settings, secrets_of
+from app.storage.migrate import check_schema
+
+_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+commands = typer.Typer()
+
+
+@commands.command()
+def serve(
+    host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="the port to listen on", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="how many processes answer", min=1)] = 1,
+) -> None:
+    """Serve the HTTP API, and run its jobs beside it (unless QUOTEPART_RUN_JOBS=no)."""
+    settings = Settings.from_environment()
+    check_schema(settings.database_url)
+    with _shared_metrics(workers):
+        _run("app.main:create_app", settings, host=host, port=port, workers=workers)
+
+
+@commands.command()
+def work(
+    metrics_port: Annotated[
+        int, typer.Option(help="where /metrics, /healthz and /readyz answer", min=0, max=65535)
+    ] = 9101,
+    metrics_host: Annotated[str, typer.Option(help="the address for them")] = "127.0.0.1",
+) -> None:
+    """Run the jobs (billing runs, catching up with catalog changes) apart from `serve`; as many as you like."""
+    settings = Settings.from_environment()
+    check_schema(settings.database_url)
+    _run("app.main:create_worker", settings, host=metrics_host, port=metrics_port, workers=1)
+
+
+def _run(application: str, settings: Settings, **rest: Any) -> None:
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+    uvicorn.run(
+        application, factory=True, timeout_graceful_shutdown=30, access_log=False,
+        log_config=logging_config(as_json=as_json, level=settings.log_level, secrets=secrets_of(settings)), **rest,
+    )  # fmt: skip
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """Each worker counts for itself; a scrape adds the counts up from one directory, which starts out empty."""
+    given = os.environ.get(_METRICS_DIRECTORY)
+    if given:
+        for left_over in Path(given).glob("*.db"):
+            left_over.unlink()
+    if given or workers == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="quotepart-metrics-") as directory:
+        os.environ[_METRICS_DIRECTORY] = directory
+        yield

@@ -1,0 +1,478 @@
+"""The shape of the YAML catalog as a JSON Schema (draft 2020-12), for editors that complete and check as one types.
+
+    # yaml-language-server: $schema=catalog.schema.json
+    tenants:
+      acme: {name: Acme, currency: EUR, time_zone: Europe/Paris}
+
+It says of each object which fields there are, which are needed, and of what form each is. Rules between objects (is
+there such a meter?) and between numbers (is the minimum above the maximum?) are not in it: `quotepart apply --dry-run`
+knows them. What the parsers beside this module accept, the schema accepts; what they refuse for its form, it refuses
+too. tests/docs/test_catalog_schema.py holds the two together.
+
+Null is the same as absent, here as there. A plain YAML number may stand where a text or a decimal number is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
+from app.domain.money import CURRENCY_DECIMALS
+from app.domain.tax import CATEGORIES
+from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
+from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
+from app.wire.plans import MAX_CHARGES, MAX_TIERS
+
+Schema = dict[str, Any]
+
+_KEY = r"^(?!\.\.?$)[^\s/]([^/]*[^\s/])?$"
+_DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_CLOCK = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+_INSTANT = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt ]{_CLOCK}"
+_DATE_OR_INSTANT = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([Tt]{_CLOCK})?$"
+_PATH = r"^\$(\.[A-Za-z_][A-Za-z0-9_-]*|\['[^'\x00-\x1f]+'\]|\[[0-9]{1,4}\])+$"
+
+
+def catalog_schema_text() -> str:
+    """The schema in the form in which it is checked in."""
+    return json.dumps(catalog_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def catalog_schema() -> Schema:
+    sections = {
+        "tenants": _section("Companies: they are billed, own resources, and one of them sells.", "tenant"),
+        "resources": _section("Shared things that use is measured on.", "resource"),
+        "meters": _section("Rules that turn events into quantities.", "meter"),
+        "tax_rates": _section("VAT rates that charges and tenants name.", "tax_rate"),
+        "plans": _section("Plans: what is charged for, at which price.", "plan"),
+        "subscriptions": _section("Which tenant is on which plan, and since when.", "subscription"),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Quotepart catalog",
+        "description": "What `quotepart apply` reads. What the file does not name stays as it is.",
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": sections,
+        "$defs": {
+            "currency": {"description": "ISO 4217 code of a currency.", "enum": sorted(CURRENCY_DECIMALS)},
+            "tenant": _tenant(), "legal": _legal(), "address": _address(), "resource": _resource(),
+            "meter": _meter(), "filter": _filter(), "rounding": _rounding(), "tax_rate": _tax_rate(),
+            "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
+            "discount": _discount(), "subscription": _subscription(), "overrides": _overrides(),
+        },
+    }  # fmt: skip
+
+
+# --- pieces ----------------------------------------------------------------------------------------------------------
+
+
+def _section(description: str, of: str) -> Schema:
+    """Objects by their keys. A key is a part of an address, so it has no slash."""
+    return {
+        "description": description,
+        "type": ["object", "null"],
+        "propertyNames": {"pattern": _KEY, "maxLength": MAX_KEY_LENGTH},
+        "additionalProperties": {"$ref": f"#/$defs/{of}"},
+    }
+
+
+def _object(
+    description: str, *, required: dict[str, Schema], optional: dict[str, Schema] | None = None, **further: Any
+) -> Schema:
+    """An object with these fields and no others; an optional one may be null."""
+    return {
+        "description": description,
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": required | {name: _or_null(schema) for name, schema in (optional or {}).items()},
+        **further,
+    }
+
+
+_NOTHING: Schema = {"type": "null"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    if schema is _NOTHING:
+        return schema
+    if "enum" in schema:
+        return schema | {"enum": [*schema["enum"], None]}
+    if "type" in schema:
+        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        return schema | {"type": [*kinds, "null"]}
+    said = {name: value for name, value in schema.items() if name == "description"}
+    return said | {"anyOf": [{name: schema[name] for name in schema if name not in said}, _NOTHING]}
+
+
+def _text(description: str, *, longest: int = 255, **further: Any) -> Schema:
+    return {
+        "description": description, "type": ["string", "number"], "minLength": 1, "maxLength": longest,
+        "pattern": r"\S", **further,
+    }  # fmt: skip
+
+
+def _key(description: str) -> Schema:
+    return _text(description, longest=MAX_KEY_LENGTH) | {"pattern": _KEY}
+
+
+def _written(description: str, pattern: str, *examples: str) -> Schema:
+    return {"description": description, "type": "string", "pattern": pattern, "examples": list(examples)}
+
+
+def _decimal(description: str, *examples: str) -> Schema:
+    """A number without exponent. Quoted in the examples, as no program on the way can then make a float of it."""
+    return {
+        "description": description, "type": ["string", "number"], "pattern": _DECIMAL, "maxLength": 60,
+        "examples": list(examples),
+    }  # fmt: skip
+
+
+def _path(description: str) -> Schema:
+    return _written(description, _PATH, "$.kwh", "$.usage.kwh", "$['odd name']") | {"maxLength": 500}
+
+
+def _choice(description: str, options: Sequence[str], **further: Any) -> Schema:
+    return {"description": description, "enum": list(options), **further}
+
+
+def _list(description: str, items: Schema, **further: Any) -> Schema:
+    return {"description": description, "type": "array", "items": items, **further}
+
+
+def _ref(name: str, description: str = "") -> Schema:
+    reference = {"$ref": f"#/$defs/{name}"}
+    return {"description": description} | reference if description else reference
+
+
+_OWN_KEY = _text("The key under which it stands, as answers show it. Leave it out.", readOnly=True)
+
+
+def _shown(*names: str) -> dict[str, Schema]:
+    """Facts that answers show and that nobody can set: they may be sent back, and say nothing."""
+    shown: Schema = {"description": "Shown by the service; says nothing here. Leave it out.", "readOnly": True}
+    return dict.fromkeys(names, shown)
+
+
+# --- tenants and resources -------------------------------------------------------------------------------------------
+
+
+def _tenant() -> Schema:
+    subject = _object(
+        "A subject that is the tenant's from an instant on only.",
+        required={"subject": _text("As events name it.")},
+        optional={
+            "from": _written("From when; absent: from now, or from 1970 where nobody had it before.", _INSTANT,
+                             "2026-05-01T00:00:00Z"),
+        },
+    )  # fmt: skip
+    return _object(
+        "A company.",
+        required={
+            "name": _text("The name to show."),
+            "currency": _ref("currency", "What it is billed in (ISO 4217). Fixed from its first subscription."),
+            "time_zone": _written("The name of its time zone (IANA). Days and months are local ones.", r"^[A-Za-z]",
+                                  "Europe/Paris", "UTC"),
+        },
+        optional={
+            "language": _choice("The language of its documents.", LANGUAGES, default="en"),
+            "operator": {"description": "True for the one tenant that sells.", "type": "boolean", "default": False},
+            "legal": _ref("legal", "What the law wants on a document."),
+            "subjects": _list("Other event subjects whose use it pays for; its own key is always one.",
+                              {"anyOf": [_text("As events name it."), subject]},
+                              maxItems=MAX_ITEMS, uniqueItems=True),
+            "tax": _key("The tax rate of charges that name none, where this tenant sells."),
+            "key": _OWN_KEY,
+        },
+    )  # fmt: skip
+
+
+def _legal() -> Schema:
+    return _object(
+        "What the law wants on a document.",
+        required={"name": _text("The registered name.")},
+        optional={
+            "registration": _text("The registration number, such as a French SIREN.", longest=100),
+            "vat_number": _text("The VAT number.", longest=50, examples=["FR61552100554"]),
+            "address": _ref("address", "The registered address."),
+        },
+    )
+
+
+def _address() -> Schema:
+    return _object(
+        "A complete address.",
+        required={
+            "line1": _text("Street and number."),
+            "postcode": _text("The postcode; quoted, so that 01000 keeps its zero.", longest=40),
+            "city": _text("The city."),
+            "country": _written("ISO 3166 code of the country.", "^[A-Z]{2}$", "FR"),
+        },
+        optional={"line2": _text("A second line.")},
+    )
+
+
+def _resource() -> Schema:
+    return _object(
+        "A shared thing that use is measured on.",
+        required={
+            "name": _text("The name to show."),
+            "kind": _choice("What it is.", RESOURCE_KINDS),
+            "owner": _key("The tenant that owns it."),
+        },
+        optional={"key": _OWN_KEY},
+    )
+
+
+# --- meters ----------------------------------------------------------------------------------------------------------
+
+
+def _meter() -> Schema:
+    dimensions: Schema = {
+        "description": "Properties by which use is split: a name, and where in the event's data it stands.",
+        "type": "object",
+        "maxProperties": MAX_DIMENSIONS,
+        "propertyNames": {"pattern": r"\S", "maxLength": 100},
+        "additionalProperties": _path("Where it stands in the event's data."),
+    }
+    return _object(
+        "A rule that turns events of one type into a quantity.",
+        required={
+            "event_type": _text("The type of the events that it measures."),
+            "aggregation": _choice("How events become one quantity.", AGGREGATIONS),
+            "unit": _text("The unit of the quantity, as documents print it.", examples=["kWh", "h"]),
+        },
+        optional={
+            "property": _path("Where in the event's data the measured value stands. Not needed for `count`."),
+            "name": _text("The name to show."),
+            "unit_code": _text("Code of the unit (UN/ECE Recommendation 20).", longest=3, examples=["KWH", "HUR"]),
+            "dimensions": dimensions,
+            "filter": _list("Conditions that must all hold for an event to be measured.", _ref("filter"),
+                            maxItems=MAX_FILTERS),
+            "rounding": _ref("rounding", "How the quantity is rounded, once, before it is priced."),
+            "key": _OWN_KEY,
+            **_shown("revision", "state"),
+        },
+        allOf=[
+            {
+                "if": {"properties": {"aggregation": {"const": "count"}}},
+                "else": _needed("property"),
+            }
+        ],
+    )  # fmt: skip
+
+
+def _filter() -> Schema:
+    scalar: Schema = {"type": ["string", "number", "boolean"], "maxLength": 1000}
+    number: Schema = {"type": ["string", "number"], "pattern": _NUMBER, "maxLength": 100}
+    listed: Schema = {"type": "array", "items": scalar, "minItems": 1}
+    return _object(
+        "A condition on a property of the event's data.",
+        required={
+            "property": _path("Where it stands in the event's data."),
+            "operator": _choice("How it is compared.", FILTER_OPERATORS),
+            "value": {"description": "What it is compared with: a list for `in` and `not_in`, a number for `gt`, "
+                                     "`gte`, `lt` and `lte`."},
+        },
+        allOf=[
+            _when("operator", ["in", "not_in"], {"properties": {"value": listed}}),
+            _when("operator", ["eq", "ne"], {"properties": {"value": scalar}}),
+            _when("operator", ["gt", "gte", "lt", "lte"], {"properties": {"value": number}}),
+        ],
+    )  # fmt: skip
+
+
+def _when(field: str, options: Sequence[str], then: Schema) -> Schema:
+    """The further demand where the field is there and has one of the values."""
+    return {"if": {"properties": {field: {"enum": list(options)}}, "required": [field]}, "then": then}
+
+
+def _needed(field: str, **further: Schema) -> Schema:
+    """The demand that an optional field is there and not null."""
+    return {"required": [field], "properties": {field: {"type": ["string", "number"]}, **further}}
+
+
+def _rounding() -> Schema:
+    return _object(
+        "A rounding of a quantity.",
+        required={
+            "mode": _choice("`up` is away from zero, `down` towards it, `half_up` to the nearest.",
+                            ("up", "down", "half_up")),
+            "scale": {"description": "Decimals that remain.", "type": "integer", "minimum": 0, "maximum": 12},
+        },
+    )  # fmt: skip
+
+
+# --- tax rates -------------------------------------------------------------------------------------------------------
+
+
+def _tax_rate() -> Schema:
+    return _object(
+        "A VAT rate of one country, in force from a date.",
+        required={
+            "category": _choice("VAT category of EN 16931: `S` standard, `Z` zero, `E` exempt, `AE` reverse charge, "
+                                "`K` within the EU, `G` export, `O` out of scope.", CATEGORIES),
+            "country": _written("ISO 3166 code of the country.", "^[A-Z]{2}$", "FR"),
+            "start": _written("The first day on which it is in force.", _DATE, "2014-01-01"),
+        },
+        optional={
+            "rate": _decimal("In percent; only category `S` has one above 0.", "20", "5.5"),
+            "key": _OWN_KEY,
+        },
+        allOf=[_when("category", ["S"], _needed("rate"))],
+    )  # fmt: skip
+
+
+# --- plans -----------------------------------------------------------------------------------------------------------
+
+
+def _plan() -> Schema:
+    return _object(
+        "What is charged for, in one currency.",
+        required={
+            "name": _text("The name to show."),
+            "currency": _ref("currency", "The currency of its prices: that of the tenants on the plan (ISO 4217)."),
+            "interval": _choice("How long a billing period is.", ("month", "year")),
+            "charges": _list("What is charged for.", _ref("charge"), minItems=1, maxItems=MAX_CHARGES),
+        },
+        optional={
+            "anchor": _choice("Periods begin on the first of the month or year, or on the day on which the "
+                              "subscription began.", ("calendar", "anniversary"), default="calendar"),
+            "proration": _choice("How a part of a period is counted.", ("day", "second"), default="day"),
+            "publish": _ref("publication", "Publishes these terms as the plan's next version."),
+            "key": _OWN_KEY,
+            **_shown("version", "versions", "draft"),
+        },
+    )  # fmt: skip
+
+
+def _publication() -> Schema:
+    when = "From when the version is in force; a date is midnight UTC."
+    return _object(
+        "When the plan's version begins.",
+        required={"effective_at": _written(when, _DATE_OR_INSTANT, "2026-01-01T00:00:00Z", "2026-01-01")},
+    )
+
+
+def _overridable() -> dict[str, Schema]:
+    """The fields of a charge that a subscription may have otherwise."""
+    return {
+        "allowance": _decimal("A quantity that is free in each period, in the meter's unit.", "10"),
+        "minimum": _decimal("The least amount of a period, due also without use.", "5.00"),
+        "maximum": _decimal("The highest amount of a period.", "500.00"),
+        "discount": _ref("discount", "What comes off the priced amount."),
+        "tax": _key("The tax rate; absent: the seller's."),
+        "description": _text("What the line on the invoice is called.", longest=1000),
+    }
+
+
+def _charge() -> Schema:
+    is_flat: Schema = {
+        "properties": {"model": {"type": "object", "properties": {"type": {"const": "flat"}}, "required": ["type"]}}
+    }
+    return _object(
+        "A price inside a plan.",
+        required={"key": _key("What the charge is called in answers."), "model": _ref("model", "How it is priced.")},
+        optional={
+            "meter": _key("What is priced. Needed, but for `flat`."),
+            "timing": _choice("Due at the end of a period, or, only for `flat`, at its start.", ("arrears", "advance"),
+                              default="arrears"),
+            **_overridable(),
+        },
+        allOf=[
+            {
+                "if": is_flat,
+                "then": {"properties": {"meter": _NOTHING, "allowance": _NOTHING}},
+                "else": _needed("meter", timing={"enum": ["arrears", None]}),
+            }
+        ],
+    )  # fmt: skip
+
+
+def _model() -> Schema:
+    """One of the charge models; `type` says which."""
+    price = _decimal("The price of one unit, with at most 12 decimals.", "0.30")
+    tiers = _list("The tiers, in order.", _ref("tier"), minItems=1, maxItems=MAX_TIERS)
+    return {
+        "description": "A formula from quantity to amount.",
+        "oneOf": [
+            _one_model("flat", "An amount for each period, whatever was used; a part of a period owes its share.",
+                       amount=_decimal("The amount of a whole period.", "19.00")),
+            _one_model("per_unit", "The quantity times the price.", unit_price=price),
+            _one_model("graduated", "Each tier prices its own slice of the quantity.", tiers=tiers),
+            _one_model("volume", "The tier that the quantity reaches prices all of it.", tiers=tiers),
+            _one_model("package", "Packages of so many units at a price each.",
+                       {"round": _choice("Whether a package that is begun counts.", ("up", "down"), default="up")},
+                       size=_decimal("Units in a package.", "1000"), price=_decimal("Of one package.", "5.00")),
+        ],
+    }  # fmt: skip
+
+
+def _one_model(name: str, description: str, optional: dict[str, Schema] | None = None, /, **required: Schema) -> Schema:
+    return _object(description, required={"type": {"const": name}} | required, optional=optional, title=name)
+
+
+def _tier() -> Schema:
+    return _object(
+        "A stretch of the quantity with a price of its own.",
+        required={
+            "up_to": _or_null(_decimal("The last unit of the tier, inclusive; null for the last tier.", "100")),
+            "unit_price": _decimal("The price of one unit, with at most 12 decimals.", "0.30"),
+        },
+        optional={"flat": _decimal("Due once, when the tier is entered.", "2.00")},
+    )
+
+
+def _discount() -> Schema:
+    return {
+        "description": "Either a percentage or an amount.",
+        "oneOf": [
+            _object("A percentage of what was priced.", required={"percent": _decimal("From 0 to 100.", "10")},
+                    optional={"amount": _NOTHING}),
+            _object("An amount, never more than what was priced.", required={"amount": _decimal("0 or more.", "5.00")},
+                    optional={"percent": _NOTHING}),
+        ],
+    }  # fmt: skip
+
+
+# --- subscriptions ---------------------------------------------------------------------------------------------------
+
+
+def _subscription() -> Schema:
+    date_or_instant = ("2026-01-01", "2026-01-01T08:00:00Z")
+    return _object(
+        "A tenant on a plan.",
+        required={
+            "tenant": _key("The tenant that is billed."),
+            "plan": _key("The plan."),
+            "start": _written("From when; a date is the tenant's local midnight.", _DATE_OR_INSTANT, *date_or_instant),
+        },
+        optional={
+            "end": _written("Until when, itself not counted.", _DATE_OR_INSTANT, *date_or_instant),
+            "version": {"description": "Pins a version of the plan; absent: it follows the plan's versions.",
+                        "type": "integer", "minimum": 1, "maximum": 1_000_000},
+            "overrides": _ref("overrides", "What this subscription has otherwise than its plan."),
+            "key": _OWN_KEY,
+        },
+    )  # fmt: skip
+
+
+def _overrides() -> Schema:
+    charge = _object(
+        "The fields that are otherwise. Each is replaced whole; null takes one away.",
+        required={},
+        optional=_overridable(),
+    )
+    charge["properties"]["model"] = _ref("model", "Another price.")
+    by_key = {
+        "description": "By the key of a charge.",
+        "type": "object",
+        "additionalProperties": charge,
+    }
+    return _object("Differences from the plan.", required={}, optional={"charges": by_key})
