@@ -60,7 +60,7 @@ def _root(
 def main() -> None:
     """The command, with errors as lines for a person and not as a traceback."""
     try:
-        commands()
+        commands(prog_name="quotepart")
     except InvalidSetting as error:
         show_error(str(error))
         sys.exit(2)

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from app import VERSION
+from app.cli import MODULES
 from app.demo import _free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a-bootstrap-key-for-the-tests"
 
 
-def run(*arguments: str, url: str, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, url: str, expect: int = 0, **environment: Any) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-m", "app", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120,
         env=os.environ | {"QUOTEPART_DATABASE_URL": url} | environment,
@@ -31,17 +34,18 @@ def run(*arguments: str, url: str, expect: int = 0, **environment: str) -> subpr
 
 
 class Server:
-    """`quotepart serve` in a process of its own."""
+    """`quotepart serve` (or `work`) in a process of its own."""
 
-    def __init__(self, url: str, *arguments: str) -> None:
+    def __init__(self, url: str, *arguments: str, command: str = "serve", **environment: str) -> None:
         self.base_url = f"http://127.0.0.1:{_free_port()}"
+        port = ("--metrics-port" if command == "work" else "--port", self.base_url.rpartition(":")[2])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--port", self.base_url.rpartition(":")[2], *arguments], cwd=ROOT,
-            env=os.environ | {"QUOTEPART_DATABASE_URL": url, "QUOTEPART_BOOTSTRAP_KEY": KEY},
+            [sys.executable, "-m", "app", command, *port, *arguments], cwd=ROOT,
+            env=os.environ | {"QUOTEPART_DATABASE_URL": url, "QUOTEPART_BOOTSTRAP_KEY": KEY} | environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.client = httpx.Client(base_url=self.base_url, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False)
-        for _ in range(300):
+        for _ in range(1200):
             try:
                 if self.client.get("/readyz").status_code == 200:
                     return
@@ -124,3 +128,126 @@ def test_a_catalog_with_faults_is_refused_by_line(sqlite_url: str, tmp_path: Pat
     refused = run("apply", str(file), url=sqlite_url, expect=1)
     assert f"{file}:4" in refused.stderr
     assert f"{file}:5" in refused.stderr
+
+
+def test_a_database_that_cannot_be_reached_is_one_line_without_its_password() -> None:
+    for url in (
+        "postgresql://me:pass-word@127.0.0.1:1/db",
+        "mysql://host/db",
+        "nothing",
+        "sqlite:////no/such/place/q.db",
+    ):
+        for command in ("migrate", "serve", "audit"):
+            refused = run(command, url=url, expect=1)
+            assert refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
+            assert "pass-word" not in refused.stderr
+
+
+def test_a_command_that_there_is_not_is_told_with_what_there_is(sqlite_url: str) -> None:
+    assert "No such command" in run("bill", url=sqlite_url, expect=2).stderr
+    shown = run("--help", url=sqlite_url).stdout
+    assert all(name in shown for name in MODULES)
+    assert run("--version", url=sqlite_url).stdout.strip() == VERSION
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"_QUOTEPART_COMPLETE": "complete_bash", "COMP_WORDS": "quotepart ", "COMP_CWORD": "1"},
+        {"_QUOTEPART_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "quotepart "},
+        {"_QUOTEPART_COMPLETE": "complete_fish", "_TYPER_COMPLETE_ARGS": "quotepart ",
+         "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    ],
+)  # fmt: skip
+def test_a_shell_completes_commands(sqlite_url: str, asked: dict[str, str]) -> None:
+    completed = run(url=sqlite_url, expect=0, **asked).stdout
+    assert "migrate" in completed and "doctor" in completed
+
+
+def findings(url: str, expect: int = 0, **environment: str) -> dict[str, tuple[str, str]]:
+    found = json.loads(run("doctor", "--json", url=url, expect=expect, **environment).stdout)
+    return {item["what"]: (item["state"], item["found"]) for item in found}
+
+
+def test_doctor_finds_nothing_wrong_with_a_fresh_database(sqlite_url: str) -> None:
+    found = findings(sqlite_url)
+    assert {state for state, _ in found.values()} <= {"good", "mind"}
+    assert {"settings", "time zones", "database", "schema", "durability", "clock", "jobs", "audit", "disk"} <= set(
+        found
+    )
+    assert run("doctor", "--quiet", url=sqlite_url).stdout == ""
+
+
+def test_doctor_warns_of_a_server_that_may_lose_what_it_acknowledged(postgresql_database_url: str) -> None:
+    """The server that the tests bring does not wait for its disk, to be fast."""
+    with psycopg.connect(postgresql_database_url) as connection:
+        waits = connection.execute("SHOW fsync").fetchone() == ("on",)
+    found = findings(postgresql_database_url, expect=0 if waits else 1)
+    assert found["durability"][0] == ("good" if waits else "wrong")
+    assert waits or "fsync = off" in found["durability"][1]
+    assert found["schema"][0] == found["clock"][0] == "good"
+
+
+def test_doctor_names_what_is_wrong(sqlite_url: str, empty_url: str) -> None:
+    assert findings(empty_url, expect=1)["database"][0] == "wrong"
+    assert "QUOTEPART_MAX_EVENT" in findings(sqlite_url, expect=1, QUOTEPART_MAX_EVENT="5")["settings"][1]
+    assert findings(sqlite_url, expect=1, QUOTEPART_MAX_EVENTS="many")["settings"][0] == "wrong"
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("DROP INDEX ix_jobs_status_due_at")
+    state, what = findings(sqlite_url, expect=1)["schema"]
+    assert state == "wrong" and "ix_jobs_status_due_at" in what
+
+
+def test_doctor_sees_an_audit_that_found_something(sqlite_url: str) -> None:
+    assert findings(sqlite_url)["audit"][0] == "mind"
+    run("audit", url=sqlite_url)
+    assert findings(sqlite_url)["audit"][0] == "good"
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE audits SET differences = 3")
+    assert findings(sqlite_url, expect=1)["audit"][0] == "wrong"
+
+
+def test_jobs_run_apart_where_serve_is_told_to_leave_them(sqlite_url: str) -> None:
+    """A billing run waits until `quotepart work` takes it, and its figures are in that process's /metrics."""
+    server = Server(sqlite_url, QUOTEPART_RUN_JOBS="no")
+    started = server.client.post("/v1/billing-runs", json={"through": "2026-01-01T00:00:00Z", "issue": True}).json()
+    time.sleep(1.5)
+    run_path = f"/v1/billing-runs/{started['id']}"
+    assert server.client.get(run_path).json()["status"] == "running"
+    assert 'quotepart_jobs_waiting{kind="billing_run"} 1.0' in server.client.get("/metrics").text
+
+    worker = Server(sqlite_url, command="work")
+    for _ in range(300):
+        if server.client.get(run_path).json()["status"] == "done":
+            break
+        time.sleep(0.1)
+    assert server.client.get(run_path).json()["status"] == "done"
+    assert 'quotepart_jobs_waiting{kind="billing_run"} 0.0' in worker.client.get("/metrics").text
+    assert worker.client.get("/v1/tenants").status_code == 404
+    worker.stop()
+    server.stop()
+
+
+def test_quiet_says_nothing_but_what_is_wrong(sqlite_url: str, tmp_path: Path) -> None:
+    catalog = "examples/charging/catalog.yaml"
+    for arguments in (
+        ("migrate",), ("apply", catalog), ("close", "--through", "2019-01-01"), ("audit",),
+        ("backup", str(tmp_path / "copy.db")),
+    ):  # fmt: skip
+        done = run(*arguments, "--quiet", url=sqlite_url)
+        assert (done.stdout, done.stderr) == ("", "")
+    assert "future" in run("close", "--through", "2999-01-01", "--quiet", url=sqlite_url, expect=1).stderr
+
+
+def test_a_backup_is_a_database_of_its_own(sqlite_url: str, tmp_path: Path) -> None:
+    run("apply", "examples/charging/catalog.yaml", url=sqlite_url)
+    made = json.loads(run("backup", str(tmp_path / "copy.db"), "--json", url=sqlite_url).stdout)
+    assert made["size_bytes"] == (tmp_path / "copy.db").stat().st_size
+    assert json.loads(run("audit", "--json", url=f"sqlite:///{tmp_path / 'copy.db'}").stdout)["clean"] is True
+    assert "--replace" in run("backup", str(tmp_path / "copy.db"), url=sqlite_url, expect=1).stderr
+    run("backup", str(tmp_path / "copy.db"), "--replace", url=sqlite_url)
+
+
+def test_a_backup_of_postgresql_is_left_to_its_own_tool(postgresql_database_url: str, tmp_path: Path) -> None:
+    refused = run("backup", str(tmp_path / "copy"), url=postgresql_database_url, expect=1)
+    assert "pg_dump" in refused.stderr

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from app.commands.terminal import AsJson, Quiet, err, out, show
+from app.commands.terminal import AsJson, Quiet, err, fail, out, show
 from app.settings import Settings
-from app.storage.backup import Backup, back_up
+from app.storage.backup import Backup, TargetExists, back_up
 
 commands = typer.Typer()
 
@@ -30,10 +30,13 @@ def backup(
         console=err, disable=quiet or not err.is_terminal,
     ) as shown:  # fmt: skip
         task = shown.add_task("backup", total=None)
-        made = back_up(
-            settings.database_url, file, replace=replace,
-            progress=lambda copied, total: shown.update(task, completed=copied, total=total),
-        )  # fmt: skip
+        try:
+            made = back_up(
+                settings.database_url, file, replace=replace,
+                progress=lambda copied, total: shown.update(task, completed=copied, total=total),
+            )  # fmt: skip
+        except TargetExists as error:
+            fail(f"{error.detail} Another name, or --replace?")
     facts = asdict(made) | {"file": str(file), "seconds": f"{made.seconds:.3f}"}
     show(facts, as_json=as_json, otherwise=lambda: None if quiet else _show(made, file))
 
