@@ -5,12 +5,14 @@ UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Not --quiet: with it, warnings do not count.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 LOCK := $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo serve test check bench openapi lock clean
+.PHONY: help demo serve test check docs bench soak image-check openapi lock clean
 
 help: ## what this Makefile can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +27,7 @@ serve: $(READY) ## migrate the database and start the service on loopback
 test: $(READY) ## every test, on SQLite and on a PostgreSQL of its own
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: $(READY) ## formatting, lint, types, and the OpenAPI document against the code
+check: $(READY) ## formatting, lint, types, the OpenAPI document against the code, the documentation
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -33,19 +35,24 @@ check: $(READY) ## formatting, lint, types, and the OpenAPI document against the
 		$(BIN)/quotepart openapi --output "$$generated" && \
 		{ cmp -s openapi/openapi.json "$$generated" || \
 			{ echo "openapi/openapi.json does not say what the code does: run 'make openapi'" >&2; exit 1; }; }
+	@site=$$(mktemp -d) && trap 'rm -rf "$$site"' EXIT && $(SITE) --site-dir "$$site"
+
+docs: $(READY) ## the documentation as a site: open site/index.html
+	@$(SITE)
 
 bench: $(READY) ## measure, each figure as a ratio to what the machine can do
 	@$(BIN)/python -m benchmarks
 
-openapi: $(READY) ## write openapi/openapi.json from the code
+openapi: $(READY) ## write what lies in openapi/ from the code
 	@$(BIN)/quotepart openapi --output openapi/openapi.json
+	@$(BIN)/quotepart catalog-schema --output openapi/catalog.schema.json
 
 lock: ## pin what pyproject.toml asks for, with hashes (needs uv; UPGRADE=1 takes newer versions)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --extra dev --constraint requirements.txt --output-file requirements-dev.txt
 
 clean: ## remove the environment, caches and build products; databases stay
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt pyproject.toml

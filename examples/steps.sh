@@ -32,10 +32,10 @@ start() { # the catalog applied, and the service ready on it until the script en
   done
 }
 
-send() { # send FILE NAME ARGUMENTS: the file with the ingest key NAME, which is made with ARGUMENTS
+send() { # send FILE NAME ARGUMENTS: the file, by MAPPING, with the ingest key NAME, which is made with ARGUMENTS
   local rows="$WORK/$2.not-accepted.csv"
   QUOTEPART_API_KEY=$(key "$2" --scope ingest "${@:3}") $QUOTEPART import "$DATA/$1" \
-    --mapping "examples/$EXAMPLE/mapping.yaml" --url "http://127.0.0.1:$PORT" \
+    --mapping "examples/$EXAMPLE/${MAPPING:-mapping.yaml}" --url "http://127.0.0.1:$PORT" \
     --report "$rows" --state "$WORK/$2.import-state.json"
   echo "rows that were not accepted, by status and reason ($rows):"
   tail -n +2 "$rows" | cut -d , -f 3,4 | sort | uniq -c

@@ -143,6 +143,14 @@ def test_a_database_that_cannot_be_reached_is_one_line_without_its_password() ->
             assert "pass-word" not in refused.stderr
 
 
+def test_a_database_of_a_newer_version_is_left_alone(sqlite_url: str) -> None:
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in ("migrate", "serve", "audit"):
+        refused = run(command, url=sqlite_url, expect=1)
+        assert "9999" in refused.stderr and "newer version" in refused.stderr and "Traceback" not in refused.stderr
+
+
 def test_a_command_that_there_is_not_is_told_with_what_there_is(sqlite_url: str) -> None:
     assert "No such command" in run("bill", url=sqlite_url, expect=2).stderr
     shown = run("--help", url=sqlite_url).stdout

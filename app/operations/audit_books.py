@@ -32,7 +32,7 @@ from app.operations.read_usage import contribution_of
 from app.storage import event_store, invoice_store, meter_store, subscription_store, tenant_store, usage_store
 from app.storage.database import Database
 from app.storage.event_store import StoredEvent
-from app.storage.invoice_store import SeriesState, StoredInvoice
+from app.storage.invoice_store import NO_SERIES, SeriesState, StoredInvoice
 
 _PAGE = 2000
 
@@ -221,14 +221,19 @@ def _audit_series(
         if len(page) < 500:
             break
         position = page[-1].sequence or 0
-    last_hash, total = (previous.invoice.hash, previous.sequence or 0) if previous else ("", 0)
-    if (last_hash, total) != (series.last_hash, series.total):
+    expected = _end_of_series(previous)
+    if expected != series:
         audit.differences.append(
-            Difference(
-                "number_series", {"seller": seller}, "end of the series", f"{series.total} {series.last_hash}",
-                f"{total} {last_hash}",
-            )
-        )  # fmt: skip
+            Difference("number_series", {"seller": seller}, "end of the series", str(expected), str(series))
+        )
+
+
+def _end_of_series(last: StoredInvoice | None) -> SeriesState:
+    """What the seller's counter must say after this document: the next number comes from it."""
+    if last is None:
+        return NO_SERIES
+    year, _, sequence = last.invoice.number.partition("-")
+    return SeriesState(int(year), int(sequence), last.sequence or 0, last.invoice.hash, last.invoice.issued_at)
 
 
 def _check_order(audit: Audit, stored: StoredInvoice, previous: StoredInvoice | None, seller: str) -> None:

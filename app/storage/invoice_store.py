@@ -122,6 +122,10 @@ class SeriesState:
     last_issued_at: datetime | None
 
 
+NO_SERIES = SeriesState(0, 0, 0, "", None)
+"""Of a seller that has issued nothing."""
+
+
 def lock_series(connection: Connection, seller_id: UUID) -> SeriesState:
     """The seller's counter row, locked until the transaction ends: a number taken is given back on rollback."""
     own = (number_series.c.tenant_id == seller_id, number_series.c.series == SERIES)
@@ -258,11 +262,12 @@ def in_series(connection: Connection, seller_id: UUID, *, after: int, limit: int
 
 
 def all_series(connection: Connection) -> list[tuple[UUID, SeriesState]]:
-    rows = connection.execute(sa.select(number_series).order_by(number_series.c.tenant_id))
-    return [
-        (row.tenant_id, SeriesState(row.year, row.sequence, row.total, row.last_hash, row.last_issued_at))
-        for row in rows
-    ]
+    """Every seller that has issued something, or has a counter; NO_SERIES where the counter is gone."""
+    issued = sa.select(invoices.c.seller_id).where(invoices.c.status == "issued").distinct()
+    found = dict.fromkeys(connection.execute(issued).scalars(), NO_SERIES)
+    for row in connection.execute(sa.select(number_series)):
+        found[row.tenant_id] = SeriesState(row.year, row.sequence, row.total, row.last_hash, row.last_issued_at)
+    return sorted(found.items(), key=lambda item: item[0].int)
 
 
 def stored_digests(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[bytes]:

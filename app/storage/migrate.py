@@ -30,7 +30,10 @@ def _config(url: str) -> Config:
 def upgrade(url: str, revision: str = "head") -> None:
     """The database at the newest schema (or the revision named); does nothing where it is there already."""
     with _reaching(), _alone(url):
-        if revision != "head" or not is_current(url):
+        found = current_revision(url)
+        if found is not None and not _is_known(found):
+            check_revision(found)
+        if revision != "head" or found != head_revision():
             command.upgrade(_config(url), revision)
 
 
@@ -69,13 +72,15 @@ def check_schema(url: str) -> None:
 def check_revision(found: str | None) -> None:
     """Raises NotReady where the revision is not this version's newest."""
     wanted = head_revision()
+    if found is not None and not _is_known(found):
+        raise NotReady(f"The database is at schema {found}, made by a newer version than this: run that version.")
     if found != wanted:
         state = f"at schema {found}" if found else "empty"
         raise NotReady(f"The database is {state}, this version needs {wanted}: run `quotepart migrate` first.")
 
 
-def is_current(url: str) -> bool:
-    return current_revision(url) == head_revision()
+def _is_known(revision: str) -> bool:
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config("")).walk_revisions()}
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from tests.examples.running import ROOT
 @pytest.mark.parametrize(
     ("name", "file"),
     [("llm", "azure_llm_2023_code.csv.gz"), ("washing", "dorm_washing_machines.csv"),
-     ("bikes", "bikeshare_bayarea_2014-11.csv.gz")],
+     ("bikes", "bikeshare_bayarea_2014-11.csv.gz"), ("cloud", "focus_1_0_sample.csv"),
+     ("rooms", "office_room_917810_raw_properties.csv.gz")],
 )  # fmt: skip
 def test_an_absent_file_is_named_and_nothing_is_made(name: str, file: str, tmp_path: Path) -> None:
     work = tmp_path / "work"

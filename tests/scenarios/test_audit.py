@@ -73,7 +73,14 @@ OF_SECOND = "WHERE number = '2026-000002'"
         (f"UPDATE invoices SET buyer = replace(buyer, 'Acme', 'Akme') {OF_SECOND}", "invoices", SECOND),
         (f"UPDATE invoices SET number = '2026-000007' {OF_SECOND}", "invoices", {"number": "2026-000007"}),
         (f"UPDATE invoices SET hash = 'x' {OF_SECOND}", "invoices", SECOND),
-        ("UPDATE number_series SET total = total + 1", "number_series", {"seller": "garage"}),
+        *(
+            (statement, "number_series", {"seller": "garage"})
+            for statement in (
+                "UPDATE number_series SET total = total + 1", "UPDATE number_series SET sequence = sequence - 1",
+                "UPDATE number_series SET year = year - 1", "UPDATE number_series SET last_issued_at = NULL",
+                "DELETE FROM number_series",
+            )
+        ),
     ],
 )  # fmt: skip
 def test_a_changed_row_is_named(api: Api, books: Database, statement: str, table: str, named: dict[str, str]) -> None:

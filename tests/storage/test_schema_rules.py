@@ -218,7 +218,7 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
     before, revision = schema(database_url), migrate.current_revision(database_url)
     migrate.upgrade(database_url)
     assert (schema(database_url), migrate.current_revision(database_url)) == (before, revision)
-    assert migrate.is_current(database_url) and revision == migrate.head_revision()
+    assert migrate.current_revision(database_url) == revision == migrate.head_revision()
 
 
 # --- exact values -----------------------------------------------------------------------------------------------------
