@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 PREFIX = "QUOTEPART_"
 
@@ -87,8 +87,8 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """The texts that no log and no answer may show: keys, and the password in the database's URL."""
-    keys = (settings.bootstrap_key, settings.api_key, urlsplit(settings.database_url).password or "")
-    return tuple(text for text in keys if text)
+    password = urlsplit(settings.database_url).password or ""
+    return tuple(filter(None, dict.fromkeys((settings.bootstrap_key, settings.api_key, password, unquote(password)))))
 
 
 def _variable(item: Field[Any]) -> str:

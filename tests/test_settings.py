@@ -42,3 +42,4 @@ def test_secrets_are_the_keys_and_the_password() -> None:
     settings = Settings(database_url="postgresql://me:pass-word@host/db", bootstrap_key="b" * 20, api_key="a" * 30)
     assert secrets_of(settings) == ("b" * 20, "a" * 30, "pass-word")
     assert secrets_of(Settings()) == ()
+    assert secrets_of(Settings(database_url="postgresql://me:a%2Fb%40c@host/db")) == ("a%2Fb%40c", "a/b@c")

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
+from app.commands.bounded_http import BoundedHttp
 from app.observability.logs import logging_config
 from app.settings import Settings, secrets_of
 from app.storage.migrate import check_schema
@@ -51,7 +52,8 @@ def work(
 def _run(application: str, settings: Settings, **rest: Any) -> None:
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     uvicorn.run(
-        application, factory=True, timeout_graceful_shutdown=30, access_log=False,
+        application, factory=True, timeout_graceful_shutdown=30, access_log=False, server_header=False, ws="none",
+        http=BoundedHttp,
         log_config=logging_config(as_json=as_json, level=settings.log_level, secrets=secrets_of(settings)), **rest,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ Every line written while a request or a job is worked on carries that request's 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,7 +79,8 @@ class Discreet(logging.StreamHandler[Any]):
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self._secrets = secrets
+        escaped = (json.dumps(secret)[1:-1] for secret in secrets)
+        self._secrets = sorted({*secrets, *escaped}, key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)

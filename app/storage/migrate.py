@@ -107,6 +107,8 @@ def _alone(url: str) -> Iterator[None]:
             return
         with Path(f"{parsed.database}.migrating").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            # A new file is its owner's only: it will hold who used what. SQLite's own files beside it are made alike.
+            Path(parsed.database).touch(mode=0o600)
             yield
         return
     database = Database.open(url)
