@@ -6,6 +6,7 @@ sends, need not wait for the web framework and the database.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -59,6 +60,8 @@ def _root(
 
 def main() -> None:
     """The command, with errors as lines for a person and not as a traceback."""
+    # Set by somebody for another program, it would mix that one's counts, or an earlier run's, with ours.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     try:
         commands(prog_name="quotepart")
     except InvalidSetting as error:

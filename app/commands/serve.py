@@ -7,18 +7,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uvicorn
 
 from app.commands.bounded_http import BoundedHttp
+from app.observability.exposition import METRICS_DIRECTORY
 from app.observability.logs import logging_config
 from app.settings import Settings, secrets_of
 from app.storage.migrate import check_schema
-
-_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 commands = typer.Typer()
 
@@ -61,13 +59,9 @@ def _run(application: str, settings: Settings, **rest: Any) -> None:
 @contextmanager
 def _shared_metrics(workers: int) -> Iterator[None]:
     """Each worker counts for itself; a scrape adds the counts up from one directory, which starts out empty."""
-    given = os.environ.get(_METRICS_DIRECTORY)
-    if given:
-        for left_over in Path(given).glob("*.db"):
-            left_over.unlink()
-    if given or workers == 1:
+    if workers == 1:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="quotepart-metrics-") as directory:
-        os.environ[_METRICS_DIRECTORY] = directory
+        os.environ[METRICS_DIRECTORY] = directory
         yield

@@ -40,6 +40,17 @@ BUILD = Gauge(
     "quotepart_build_info", "1, with the version that is running.", ["version"], multiprocess_mode="mostrecent"
 )
 
+OUTCOMES = ("accepted", "duplicate", "conflict", "quarantined", "rejected")
+DOCUMENT_TYPES = ("invoice", "credit_note")
+
+
+def begin_at_zero(job_kinds: tuple[str, ...]) -> None:
+    """A counter that appears with its first count has not grown in the eyes of `increase()`: all begin at 0."""
+    for counter, values in ((EVENTS, OUTCOMES), (DOCUMENTS, DOCUMENT_TYPES), (JOB_FAILURES, job_kinds)):
+        for value in values:
+            counter.labels(value)
+
+
 # The figures below come from the database at each scrape: every process on one database says the same.
 PERIODS_DUE = Gauge(
     "quotepart_periods_due", "Billing instants that have passed and are not issued yet.", multiprocess_mode="mostrecent"

@@ -34,6 +34,7 @@ class Gauges:
         self._lock = threading.Lock()
         self._survey_again_at = 0.0
         metrics.BUILD.labels(version).set(1)
+        metrics.begin_at_zero(job_kinds)
 
     def refresh(self, *, now: datetime) -> None:
         """Sets every gauge. Two scrapes at once wait for one another rather than do the work twice."""
