@@ -15,7 +15,7 @@ LOCK := $(UV) pip compile --quiet --generate-hashes --universal --python-version
 .PHONY: help demo serve test check docs bench soak image-check openapi lock clean
 
 help: ## what this Makefile can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## from real charging sessions to invoices, on this machine
 	@$(BIN)/quotepart demo
@@ -42,6 +42,13 @@ docs: $(READY) ## the documentation as a site: open site/index.html
 
 bench: $(READY) ## measure, each figure as a ratio to what the machine can do
 	@$(BIN)/python -m benchmarks
+
+soak: $(READY) ## what takes long: many examples for every route, minutes under load
+	@QUOTEPART_CONTRACT_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/contract -n 2 --dist load
+	@QUOTEPART_SOAK=1 $(BIN)/python -m pytest tests/monitoring/test_under_load.py
+
+image-check: ## build the image and run it, where there is no container engine (as root, with buildah)
+	@deploy/check-image.sh
 
 openapi: $(READY) ## write what lies in openapi/ from the code
 	@$(BIN)/quotepart openapi --output openapi/openapi.json

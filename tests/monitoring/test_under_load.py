@@ -121,15 +121,15 @@ class Service:
     """`quotepart serve` with two workers and no jobs, and `quotepart work` with them."""
 
     def __init__(self, database_url: str, directory: Path, running: ExitStack) -> None:
-        self.metrics_directory = directory / "metrics"
-        self.metrics_directory.mkdir()
+        self.temporary_directory = directory / "temporary"
+        self.temporary_directory.mkdir()
         self._environment = os.environ | {
             "QUOTEPART_DATABASE_URL": database_url, "QUOTEPART_BOOTSTRAP_KEY": ADMIN_KEY, "QUOTEPART_RUN_JOBS": "no",
         }  # fmt: skip
         self._directory = directory
         self.ports = {"serve": free_port(), "work": free_port()}
         self.url = f"http://127.0.0.1:{self.ports['serve']}"
-        shared = {"PROMETHEUS_MULTIPROC_DIR": str(self.metrics_directory)}
+        shared = {"TMPDIR": str(self.temporary_directory)}
         for part, arguments, more in (
             ("serve", ("--port", str(self.ports["serve"]), "--workers", str(WORKERS)), shared),
             ("work", ("--metrics-port", str(self.ports["work"])), {}),
@@ -285,7 +285,7 @@ def test_the_rate_is_what_was_counted_within_what_prometheus_adds_at_the_edges(w
 
 
 def test_both_workers_answered_and_their_counts_add_up(watched):
-    files = sorted(watched.service.metrics_directory.glob("counter_*.db"))
+    files = sorted(watched.service.temporary_directory.glob("*/counter_*.db"))
     merge = MultiProcessCollector.merge
     by_worker = {
         file.name: sum(
