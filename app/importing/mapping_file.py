@@ -10,8 +10,8 @@
       connected_hours: {elapsed: [arrival, departure], unit: hours}
 
 `docs/how-to/importing.md` has the whole grammar. Every fault is an InvalidInput that names the file, the line, the path
-inside it and what to write instead; a key that is not known is a fault. The YAML is read as a tree of texts: `0.10` stays
-"0.10", and `True`, `no` or a date stay the text they are.
+inside it and what to write instead; a key that is not known is a fault. The YAML is read as a tree of texts: `0.10`
+stays "0.10", and `True`, `no` or a date stay the text they are.
 """
 
 from __future__ import annotations
