@@ -37,7 +37,7 @@ def test_requirements_name_no_index_no_host_and_no_path(file):
 
 
 def test_who_develops_runs_what_the_service_runs():
-    """What is pinned to run the service is pinned to the same version to develop it, there perhaps on more platforms."""
+    """What is pinned to run the service has the same version to develop it, there perhaps on more platforms."""
     run, develop = ({entry[0].partition(" ;")[0] for entry in locked(file)} for file in REQUIREMENTS)
 
     assert run - develop == set()
