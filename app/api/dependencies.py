@@ -104,7 +104,7 @@ class Page:
 def page(request: Request) -> Page:
     """The page asked for by `limit` and `cursor`."""
     text = request.query_params.get("limit", "100")
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_LIMIT):
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_LIMIT):
         raise InvalidInput.at("limit", f"limit must be a whole number from 1 to {MAX_LIMIT}")
     cursor = request.query_params.get("cursor")
     return Page(int(text), None if not cursor else decode_cursor(cursor))

@@ -11,9 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from app.api import document
+from app.api.routing import allowed_methods
 from app.domain import errors
 
 PROBLEM_BASE = "/problems/"
+MAX_ERRORS_LISTED = 100
 _log = logging.getLogger("quotepart.api")
 
 # The first family that an error belongs to decides, so the narrower ones stand first.
@@ -31,6 +34,10 @@ STATUS_OF: tuple[tuple[type[errors.BillingError], int], ...] = (
 )
 
 
+# What an answer of this status always says in its headers.
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+
+
 def status_of(error: errors.BillingError) -> int:
     return next((status for family, status in STATUS_OF if isinstance(error, family)), 500)
 
@@ -40,7 +47,8 @@ def problem_of(error: errors.BillingError) -> dict[str, Any]:
     problem: dict[str, Any] = {"type": PROBLEM_BASE + error.slug, "title": error.title, "detail": error.detail}
     problem |= {name: value for name, value in error.facts.items() if value is not None}
     if isinstance(error, errors.InvalidInput) and error.problems:
-        problem["errors"] = [{"pointer": item.pointer, "detail": item.detail} for item in error.problems]
+        listed = error.problems[:MAX_ERRORS_LISTED]
+        problem["errors"] = [{"pointer": item.pointer, "detail": item.detail} for item in listed]
     return problem
 
 
@@ -49,8 +57,9 @@ def problem_answer(
 ) -> Response:
     """The problem as an answer, with its status and the path it came from."""
     body = problem | {"status": status, "instance": request.url.path}
+    all_headers = _HEADERS.get(status, {}) | (headers or {})
     return Response(
-        msgspec.json.encode(body, enc_hook=str), status, headers=headers, media_type="application/problem+json"
+        msgspec.json.encode(body, enc_hook=str), status, headers=all_headers, media_type="application/problem+json"
     )
 
 
@@ -62,13 +71,12 @@ def generic_problem(
 
 
 def install(app: FastAPI) -> None:
-    """Every 4xx and 5xx of every path answers as a problem."""
+    """Every 4xx and 5xx of every path answers as a problem, and the published document says so."""
+    document.install(app)
 
     @app.exception_handler(errors.BillingError)
     async def _billing(request: Request, error: errors.BillingError) -> Response:
-        status = status_of(error)
-        headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(status)
-        return problem_answer(request, status, problem_of(error), headers)
+        return problem_answer(request, status_of(error), problem_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:
@@ -83,7 +91,9 @@ def install(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         slugs = {404: "not-found", 405: "method-not-allowed"}
         slug = slugs.get(error.status_code, "http-error")
-        return generic_problem(request, error.status_code, slug, str(error.detail), dict(error.headers or {}))
+        # The framework names the methods of one route; a path may have several.
+        headers = {"Allow": allowed_methods(request)} if error.status_code == 405 else dict(error.headers or {})
+        return generic_problem(request, error.status_code, slug, str(error.detail), headers)
 
     @app.exception_handler(Exception)
     async def _unknown(request: Request, error: Exception) -> Response:

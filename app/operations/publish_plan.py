@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.errors import Conflict, InvalidInput, PeriodAlreadyIssued, SubscriptionsOverlap
+from app.domain.errors import Conflict, FieldProblem, InvalidInput, PeriodAlreadyIssued, SubscriptionsOverlap
 from app.domain.events import instant_text
 from app.domain.plans import Plan, PlanVersion
 from app.domain.subscriptions import Subscription, find_overlap, override_problems
@@ -90,8 +90,11 @@ def _check_overlap(
     versions[version.plan] = (*versions[version.plan], version)
     overlap = find_overlap(followers, others, versions)
     if overlap is not None:
-        raise SubscriptionsOverlap(
+        detail = (
             f"The version prices meter {overlap.meter!r}, and so would subscriptions {overlap.subscription!r} and "
-            f"{overlap.other!r} of one tenant at the same time, from {instant_text(overlap.start)}.",
-            meter=overlap.meter, subscription=overlap.subscription, other=overlap.other,
+            f"{overlap.other!r} of one tenant at the same time, from {instant_text(overlap.start)}."
+        )
+        raise SubscriptionsOverlap(
+            detail, problems=(FieldProblem("#/effective_at", detail),), meter=overlap.meter,
+            subscription=overlap.subscription, other=overlap.other,
         )  # fmt: skip

@@ -202,6 +202,8 @@ class Fields:
             return None
         if isinstance(value, NumberText) and re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
             value = int(value)
+        if isinstance(value, Decimal) and abs(value) < 10**18 and value == value.to_integral_value():
+            value = int(value)  # JSON has one kind of number: 2.0 is the whole number 2
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
         self.problem(escaped(name), f"must be a whole number from {least} to {most}")

@@ -41,6 +41,15 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
+def patched(shown: Shown, patch: Any) -> Any:
+    """The object with the patch applied. A field that is taken away and is not there stays as null, which is the same
+    as absent: so a misspelt one is refused, as it is anywhere else."""
+    merged = merge_patch(shown, patch)
+    if not isinstance(patch, dict):
+        return merged
+    return merged | {name: None for name, value in patch.items() if value is None and name not in shown}
+
+
 def differences(before: Shown | None, after: Shown) -> tuple[tuple[str, Any, Any], ...]:
     """(path, old, new) of each field that differs, as "legal.address.city"; facts that nobody sets are left out.
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
-from app.api.dependencies import Page, database, encode_cursor, json_body, limits, now, page, require
+from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, limits, now, page, require
+from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
 from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
+from app.api.routing import Router
+from app.api.schemas import DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, INVOICE_ID, KEY, one_of, ref
 from app.documents.invoice_csv import render_csv
 from app.documents.invoice_pdf import render_pdf
 from app.domain.callers import Caller
@@ -35,7 +39,12 @@ from app.wire.events import event_to_wire
 from app.wire.invoices import invoice_to_wire
 from app.wire.requests import run_from_wire
 
-router = APIRouter(prefix="/v1", tags=["billing"])
+router = Router(prefix="/v1", tags=["billing"])
+
+_UUID = path_parameter("id", {"type": "string", "format": "uuid"})
+_INVOICE = path_parameter("id", INVOICE_ID)
+_LINE = path_parameter("line", {"type": "string"}, "ln_1")
+_STATES = ("draft", "issued")
 
 
 def run_to_wire(run: BillingRun) -> dict[str, Any]:
@@ -46,13 +55,24 @@ def run_to_wire(run: BillingRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.post("/billing-runs")
+@router.post(
+    "/billing-runs",
+    **described(
+        "finance",
+        {202: Answer(
+            "The run, which goes on by itself", ref("BillingRun"),
+            headers={"Location": {"required": True, "schema": {"type": "string"}}},
+            links={"run": link("get_billing_run", "How far it is.", path__id="$response.body#/id")},
+        )},
+        404, 422, body={JSON: ref("BillingRunSent")},
+    ),
+)  # fmt: skip
 async def post_billing_run(request: Request, caller: Caller = Depends(require("finance"))) -> Response:
     """Starts a run over every billing instant at or before `through` that is not issued yet."""
     wanted = run_from_wire(await json_body(request))
     tenants = wanted.tenants
     if caller.tenant_key is not None:
-        if any(key != caller.tenant_key for key in tenants):
+        if any(key != caller.tenant_key for key in (*tenants, *wanted.sellers)):
             raise NotFound("There is no such tenant.")
         tenants = (caller.tenant_key,)
 
@@ -69,7 +89,10 @@ async def post_billing_run(request: Request, caller: Caller = Depends(require("f
     return json_answer(run_to_wire(run), 202, {"Location": f"/v1/billing-runs/{run.run_id}"})
 
 
-@router.get("/billing-runs/{id}")
+@router.get(
+    "/billing-runs/{id}",
+    **described(("read", "finance"), {200: Answer("The run", ref("BillingRun"))}, 404, parameters=[_UUID]),
+)
 async def get_billing_run(id: str, request: Request, caller: Caller = Depends(require("read", "finance"))) -> Response:
     """How far a run is."""
     run = await run_in_threadpool(find_run, database(request), _uuid(id))
@@ -78,7 +101,7 @@ async def get_billing_run(id: str, request: Request, caller: Caller = Depends(re
     return json_answer(run_to_wire(run))
 
 
-@router.get("/jobs/{id}")
+@router.get("/jobs/{id}", **described("read", {200: Answer("The job", ref("Job"))}, 404, parameters=[_UUID]))
 async def get_job(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """How far a job is."""
     job = await run_in_threadpool(find_job, database(request), _uuid(id))
@@ -94,7 +117,13 @@ def _uuid(text: str) -> UUID:
         raise NotFound("There is nothing of this id.", id=text) from error
 
 
-@router.get("/tenants/{key}/preview")
+@router.get(
+    "/tenants/{key}/preview",
+    **described(
+        "read", {200: Answer("What an invoice of today would say", ref("Preview"))}, 404, 409, 503,
+        parameters=[path_parameter("key", KEY, "acme")],
+    ),
+)  # fmt: skip
 async def get_preview(key: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """The open period so far, in the shape of an invoice; nothing is saved."""
 
@@ -118,7 +147,43 @@ def _today(stored: StoredInvoice, moment: datetime) -> date:
     return local_date(moment, ZoneInfo(stored.invoice.time_zone))
 
 
-@router.get("/invoices")
+def _of_invoice(source: str) -> dict[str, Any]:
+    """What can be asked of the document whose id stands at `source`."""
+    return {
+        "document": link("get_invoice", "The document.", path__id=source),
+        "pdf": link("get_invoice_file", "The document as PDF.", path__id=source, path__format="pdf"),
+        "csv": link("get_invoice_file", "The document as CSV.", path__id=source, path__format="csv"),
+        "issue": link("post_issue", "Issue it, where it is a draft.", path__id=source),
+        "discard": link("post_discard", "Discard it, where it is a draft.", path__id=source),
+    }
+
+
+_LINE_LINKS = {
+    "explanation": link("get_explanation", "Why its first line has its amount.", path__id="$request.path.id",
+                        path__line="$response.body#/lines/0/id"),
+    "events": link("get_line_events", "The events behind its first line.", path__id="$request.path.id",
+                   path__line="$response.body#/lines/0/id"),
+}  # fmt: skip
+
+
+@router.get(
+    "/invoices",
+    **described(
+        "read",
+        {200: Answer("A page of documents", ref("Invoices"), links=_of_invoice("$response.body#/data/0/id") | {
+            "next": link("get_invoices", "The next page.", query__cursor="$response.body#/next_cursor")})},
+        400, 422,
+        parameters=[
+            {"name": "status", "in": "query", "schema": one_of(_STATES), "description": "Drafts, or what is issued."},
+            {"name": "type", "in": "query", "schema": one_of(DOCUMENT_TYPES), "description": "The type of document."},
+            query_parameter("buyer", FILTER_TEXT, "A tenant's key."),
+            query_parameter("seller", FILTER_TEXT, "A tenant's key."),
+            query_parameter("number", FILTER_TEXT, "The number of an issued document."),
+            query_parameter("period_start", DAY_OR_INSTANT, "A date is its midnight in any tenant's time zone."),
+            *limit_and_cursor(MAX_LIMIT),
+        ],
+    ),
+)  # fmt: skip
 async def get_invoices(
     request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
 ) -> Response:
@@ -140,6 +205,11 @@ async def get_invoices(
 
 def _filter(request: Request, caller: Caller) -> InvoiceFilter | None:
     """The filter asked for; None where it names a tenant that there is not: then nothing matches."""
+    wanted = InvoiceFilter(
+        choice_parameter(request, "status", _STATES), choice_parameter(request, "type", DOCUMENT_TYPES),
+        number=text_parameter(request, "number"), period_starts=_period_starts(request),
+        visible_to=caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None),
+    )  # fmt: skip
     ids: dict[str, UUID | None] = {"buyer": None, "seller": None}
     for name in ids:
         key = text_parameter(request, name)
@@ -148,13 +218,7 @@ def _filter(request: Request, caller: Caller) -> InvoiceFilter | None:
                 ids[name] = resolve_tenant(database(request), key, Caller(caller.scopes)).tenant_id
             except NotFound:
                 return None
-    period_starts = _period_starts(request)
-    return InvoiceFilter(
-        choice_parameter(request, "status", ("draft", "issued")),
-        choice_parameter(request, "type", ("invoice", "credit_note", "statement")), ids["buyer"], ids["seller"],
-        text_parameter(request, "number"), period_starts,
-        visible_to=caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None),
-    )  # fmt: skip
+    return replace(wanted, buyer_id=ids["buyer"], seller_id=ids["seller"])
 
 
 def _period_starts(request: Request) -> frozenset[datetime] | None:
@@ -180,7 +244,17 @@ _FILES: dict[str, tuple[str, Callable[[StoredInvoice], bytes]]] = {
 }
 
 
-@router.get("/invoices/{id}.{format}")
+@router.get(
+    "/invoices/{id}.{format}",
+    **described(
+        "read",
+        {200: Answer(
+            "The document", {"type": "string", "format": "binary"}, ("application/pdf", "text/csv"),
+            headers={"Content-Disposition": {"required": True, "schema": {"type": "string"}}},
+        )},
+        404, parameters=[_INVOICE, path_parameter("format", one_of(("pdf", "csv")))],
+    ),
+)  # fmt: skip
 async def get_invoice_file(
     id: str, format: str, request: Request, caller: Caller = Depends(require("read"))
 ) -> Response:
@@ -198,14 +272,23 @@ async def get_invoice_file(
     return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
 
 
-@router.get("/invoices/{id}")
+@router.get(
+    "/invoices/{id}",
+    **described("read", {200: Answer("The document", ref("Invoice"), links=_LINE_LINKS)}, 404, parameters=[_INVOICE]),
+)
 async def get_invoice(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """One document."""
     stored = await run_in_threadpool(find_invoice, database(request), id, caller)
     return json_answer(_wire(request, stored))
 
 
-@router.post("/invoices/{id}/issue")
+@router.post(
+    "/invoices/{id}/issue",
+    **described(
+        "finance", {200: Answer("The issued document", ref("Invoice"), links=_of_invoice("$response.body#/id"))},
+        404, 409, 503, parameters=[_INVOICE],
+    ),
+)  # fmt: skip
 async def post_issue(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
     """Computes a draft once more and issues it: number, hash, and from then on unchangeable."""
 
@@ -219,7 +302,10 @@ async def post_issue(id: str, request: Request, caller: Caller = Depends(require
     return json_answer(_wire(request, await run_in_threadpool(work)))
 
 
-@router.post("/invoices/{id}/discard")
+@router.post(
+    "/invoices/{id}/discard",
+    **described("finance", {204: Answer("It is gone.")}, 404, 409, parameters=[_INVOICE]),
+)
 async def post_discard(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
     """Deletes a draft; its billing instant stays open."""
 
@@ -240,14 +326,23 @@ def _line(stored: StoredInvoice, line: str) -> InvoiceLine:
     raise NotFound("This invoice has no such line.", line=line)
 
 
-@router.get("/invoices/{id}/lines/{line}/explanation")
+@router.get(
+    "/invoices/{id}/lines/{line}/explanation",
+    **described("read", {200: Answer("The explanation", ref("Explanation"))}, 404, parameters=[_INVOICE, _LINE]),
+)
 async def get_explanation(id: str, line: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """Why a line has its amount: plan version, quantity, every step."""
     stored = await run_in_threadpool(find_invoice, database(request), id, caller)
     return json_answer(explain_line(stored.invoice, _line(stored, line)))
 
 
-@router.get("/invoices/{id}/lines/{line}/events")
+@router.get(
+    "/invoices/{id}/lines/{line}/events",
+    **described(
+        "read", {200: Answer("A page of events", ref("LineEvents"))}, 400, 404, 422,
+        parameters=[_INVOICE, _LINE, *limit_and_cursor(MAX_LIMIT)],
+    ),
+)  # fmt: skip
 async def get_line_events(
     id: str, line: str, request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
 ) -> Response:

@@ -6,16 +6,17 @@ nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
 from app.api.dependencies import (
+    MAX_LIMIT,
     Page,
     database,
     encode_cursor,
@@ -25,7 +26,21 @@ from app.api.dependencies import (
     require,
     settle_catalog,
 )  # fmt: skip
+from app.api.document import (
+    ETAG,
+    IF_MATCH,
+    JSON,
+    MERGE_PATCH,
+    Answer,
+    described,
+    limit_and_cursor,
+    link,
+    path_parameter,
+    query_parameter,
+)  # fmt: skip
 from app.api.parameters import known_parameters, text_parameter
+from app.api.routing import Router
+from app.api.schemas import FILTER_TEXT, KEY, ref
 from app.domain.callers import Caller
 from app.domain.errors import InvalidCursor, NotAllowed, NotFound, PreconditionFailed
 from app.operations import show_catalog
@@ -42,12 +57,12 @@ from app.wire.meters import meter_from_wire
 from app.wire.parsing import key_problem
 from app.wire.plans import plan_from_wire, publication_from_wire
 from app.wire.resources import resource_from_wire
-from app.wire.shown import Shown, etag_of, merge_patch, shown_json
+from app.wire.shown import Shown, etag_of, patched, shown_json
 from app.wire.subscriptions import subscription_from_wire
 from app.wire.tax_rates import tax_rate_from_wire
 from app.wire.tenants import tenant_from_wire
 
-router = APIRouter(prefix="/v1", tags=["catalog"])
+router = Router(prefix="/v1", tags=["catalog"])
 
 _PATCH_ATTEMPTS = 5
 
@@ -64,13 +79,20 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """One kind of object: how one, and a page of them, is shown to a caller, and how one is put."""
+    """One kind of object: how one, and a page of them, is shown to a caller, and how one is put.
+
+    `shape` names its schemas, `example` a key of one, `links` what else can be asked of one.
+    """
 
     name: str
+    shape: str
+    example: str
     show: Callable[[Connection, str, Caller], Shown | None]
     list: Callable[[Connection, Page, Caller, dict[str, str]], list[Shown]]
     put: Callable[[Database, Sent], Saved]
     filters: tuple[str, ...] = ()
+    conflicts: bool = False
+    links: Mapping[str, Any] = field(default_factory=dict)
 
 
 # --- the one way -----------------------------------------------------------------------------------------------------
@@ -118,7 +140,7 @@ def _patch(request: Request, noun: Noun, sent: Sent, caller: Caller) -> Response
     for attempt in range(1, _PATCH_ATTEMPTS + 1):
         before = _show(request, noun, sent.key, caller)
         check_precondition(sent.if_match, before)
-        changed = Sent(sent.key, merge_patch(before, sent.body), sent.now, etag_of(before))
+        changed = Sent(sent.key, patched(before, sent.body), sent.now, etag_of(before))
         try:
             return _settled(request, noun, noun.put(database(request), changed), caller)
         except PreconditionFailed:
@@ -153,16 +175,73 @@ def _add_routes(path: str, noun: Noun) -> None:
         return await run_in_threadpool(_page, request, noun, caller, page)
 
     name = noun.name.replace(" ", "_")
-    for method, endpoint, address, summary in (
-        ("GET", get_page, path, f"A page of {noun.name}s, by key"),
-        ("GET", get, f"{path}/{{key}}", f"One {noun.name}"),
-        ("PUT", put, f"{path}/{{key}}", f"Make or replace a {noun.name}; repeating it changes nothing"),
-        ("PATCH", patch, f"{path}/{{key}}", f"Change single fields of a {noun.name} (merge patch)"),
-    ):
+    for method, endpoint, address, summary, facts in (
+        ("GET", get_page, path, f"A page of {noun.name}s, by key", _page_described(noun)),
+        ("GET", get, f"{path}/{{key}}", f"One {noun.name}", _get_described(noun)),
+        ("PUT", put, f"{path}/{{key}}", f"Make or replace a {noun.name}; repeating it changes nothing",
+         _put_described(noun)),
+        ("PATCH", patch, f"{path}/{{key}}", f"Change single fields of a {noun.name} (RFC 7396, merge patch)",
+         _patch_described(noun)),
+    ):  # fmt: skip
         router.add_api_route(
             address, endpoint, methods=[method], summary=summary, name=f"{endpoint.__name__}_{name}",
-            operation_id=f"{endpoint.__name__}_{name}",
+            operation_id=f"{endpoint.__name__}_{name}", **facts,
         )  # fmt: skip
+
+
+# --- what the document says of them ----------------------------------------------------------------------------------
+
+
+def _one(noun: Noun, description: str) -> Answer:
+    name, source = noun.name.replace(" ", "_"), "$response.body#/key"
+    tag = "$response.header.ETag"
+    again = {
+        "get": link(f"get_{name}", "The object again.", path__key=source),
+        "patch": link(f"patch_{name}", "Change it as it is now.", path__key=source, header__If_match=tag),
+    }
+    return Answer(description, ref(noun.shape), headers=ETAG, links=again | dict(noun.links))
+
+
+def _key(noun: Noun) -> dict[str, Any]:
+    return path_parameter("key", KEY, noun.example)
+
+
+def _page_described(noun: Noun) -> dict[str, Any]:
+    name = noun.name.replace(" ", "_")
+    links = {
+        "first": link(f"get_{name}", "The first of them.", path__key="$response.body#/data/0/key"),
+        "next": link(f"get_page_{name}", "The next page.", query__cursor="$response.body#/next_cursor"),
+    }
+    filters = [query_parameter(item, FILTER_TEXT, f"The key of a {item}.") for item in noun.filters]
+    missing = [404] if "tenant" in noun.filters else []
+    return described(
+        "read", {200: Answer("A page of them", ref(f"{noun.shape}s"), links=links)}, 400, 422, *missing,
+        parameters=[*filters, *limit_and_cursor(MAX_LIMIT)],
+    )  # fmt: skip
+
+
+def _get_described(noun: Noun) -> dict[str, Any]:
+    return described("read", {200: _one(noun, "The object")}, 404, parameters=[_key(noun)])
+
+
+def _put_described(noun: Noun) -> dict[str, Any]:
+    answers = {200: _one(noun, "It was there, and is as wanted"), 201: _one(noun, "It is new")}
+    return described(
+        "admin", answers, 404, 412, 422, *_conflicts(noun), body={JSON: ref(f"{noun.shape}Sent")},
+        parameters=[_key(noun), IF_MATCH],
+    )  # fmt: skip
+
+
+def _patch_described(noun: Noun) -> dict[str, Any]:
+    """The body may come as application/json too."""
+    return described(
+        "admin", {200: _one(noun, "The object as it is now")}, 404, 412, 422, *_conflicts(noun),
+        body={MERGE_PATCH: ref(f"{noun.shape}Patch")}, parameters=[_key(noun), IF_MATCH],
+    )  # fmt: skip
+
+
+def _conflicts(noun: Noun) -> list[int]:
+    return [409] if noun.conflicts else []
 
 
 # --- the nouns -------------------------------------------------------------------------------------------------------
@@ -189,32 +268,41 @@ def _show_resource(connection: Connection, key: str, caller: Caller) -> Shown | 
     return shown if shown is not None and caller.tenant_key in (None, shown["owner"]) else None
 
 
+_OWN_KEY = "$response.body#/key"
 TENANTS = Noun(
-    "tenant", _show_tenant,
+    "tenant", "Tenant", "acme", _show_tenant,
     lambda connection, page, caller, _: show_catalog.list_tenants(
         connection, after=page.after, limit=page.limit, only=caller.tenant_key
     ),
     lambda db, sent: put_tenant(db, tenant_from_wire(sent.key, sent.body), now=sent.now, if_match=sent.if_match),
+    conflicts=True,
+    links={
+        "subscriptions": link("get_page_subscription", "Its subscriptions.", query__tenant=_OWN_KEY),
+        "events": link("get_events", "Its events.", query__tenant=_OWN_KEY),
+        "invoices": link("get_invoices", "Its invoices.", query__buyer=_OWN_KEY),
+        "preview": link("get_preview", "Its open period so far.", path__key=_OWN_KEY),
+    },
 )  # fmt: skip
 RESOURCES = Noun(
-    "resource", _show_resource,
+    "resource", "Resource", "charger-12", _show_resource,
     lambda connection, page, caller, _: show_catalog.list_resources(
         connection, after=page.after, limit=page.limit, owner_id=caller.tenant_id
     ),
     lambda db, sent: put_resource(db, resource_from_wire(sent.key, sent.body), now=sent.now, if_match=sent.if_match),
 )  # fmt: skip
 METERS = Noun(
-    "meter", lambda connection, key, _: show_catalog.show_meter(connection, key),
+    "meter", "Meter", "energy", lambda connection, key, _: show_catalog.show_meter(connection, key),
     lambda connection, page, *_: show_catalog.list_meters(connection, after=page.after, limit=page.limit),
     lambda db, sent: put_meter(db, meter_from_wire(sent.key, sent.body), now=sent.now, if_match=sent.if_match),
+    links={"usage": link("get_usage", "What it has measured.", query__meter=_OWN_KEY)},
 )  # fmt: skip
 TAX_RATES = Noun(
-    "tax rate", lambda connection, key, _: show_catalog.show_tax_rate(connection, key),
+    "tax rate", "TaxRate", "standard", lambda connection, key, _: show_catalog.show_tax_rate(connection, key),
     lambda connection, page, *_: show_catalog.list_tax_rates(connection, after=page.after, limit=page.limit),
     lambda db, sent: put_tax_rate(db, tax_rate_from_wire(sent.key, sent.body), if_match=sent.if_match),
 )  # fmt: skip
 PLANS = Noun(
-    "plan",
+    "plan", "Plan", "standard",
     lambda connection, key, caller: show_catalog.show_plan(
         connection, key, published_only=caller.tenant_key is not None
     ),
@@ -222,13 +310,18 @@ PLANS = Noun(
         connection, after=page.after, limit=page.limit, published_only=caller.tenant_key is not None
     ),
     lambda db, sent: put_plan(db, plan_from_wire(sent.key, sent.body), if_match=sent.if_match),
+    conflicts=True,
+    links={"publish": link("post_publication", "Publish its draft.", path__key=_OWN_KEY),
+           "versions": link("get_versions", "Its published versions.", path__key=_OWN_KEY)},
 )  # fmt: skip
 SUBSCRIPTIONS = Noun(
-    "subscription",
+    "subscription", "Subscription", "acme-1",
     lambda connection, key, caller: show_catalog.show_subscription(connection, key, tenant_id=caller.tenant_id),
     _list_subscriptions,
     lambda db, sent: put_subscription(db, subscription_from_wire(sent.key, sent.body), if_match=sent.if_match),
-    ("tenant", "plan"),
+    ("tenant", "plan"), conflicts=True,
+    links={"tenant": link("get_tenant", "Whose it is.", path__key="$response.body#/tenant"),
+           "plan": link("get_plan", "On which terms.", path__key="$response.body#/plan")},
 )  # fmt: skip
 
 for _path, _noun in (
@@ -238,7 +331,13 @@ for _path, _noun in (
     _add_routes(_path, _noun)
 
 
-@router.post("/plans/{key}/publish")
+@router.post(
+    "/plans/{key}/publish",
+    **described(
+        "admin", {200: _one(PLANS, "The plan, whose latest version is the one published")}, 404, 409, 412, 422,
+        body={JSON: ref("Publication")}, parameters=[_key(PLANS), IF_MATCH],
+    ),
+)  # fmt: skip
 async def post_publication(request: Request, key: str, caller: Caller = Depends(require("admin"))) -> Response:
     """Publishes the plan's draft as its next version, in force from `effective_at`."""
     _check_may_write(caller)
@@ -252,14 +351,32 @@ async def post_publication(request: Request, key: str, caller: Caller = Depends(
     return await run_in_threadpool(work)
 
 
-@router.get("/plans/{key}/versions")
-async def get_versions(request: Request, key: str, caller: Caller = Depends(require("read"))) -> Response:
+@router.get(
+    "/plans/{key}/versions",
+    **described(
+        "read", {200: Answer("A page of versions", ref("PlanVersions"))}, 400, 404, 422,
+        parameters=[_key(PLANS), *limit_and_cursor(MAX_LIMIT)],
+    ),
+)  # fmt: skip
+async def get_versions(
+    request: Request, key: str, caller: Caller = Depends(require("read")), page: Page = Depends(page)
+) -> Response:
     """The published versions of a plan with their terms, oldest first."""
+    known_parameters(request, "limit", "cursor")
+    after = 0 if page.after is None else _version_number(page.after)
 
     def work() -> Response:
         _show(request, PLANS, key, caller)
         found = database(request).read(lambda connection: show_catalog.show_versions(connection, key))
-        body = {"data": found_or_missing(found, "plan", key), "next_cursor": None}
-        return Response(shown_json(body), media_type="application/json")
+        later = [version for version in found_or_missing(found, "plan", key) if version["version"] > after]
+        shown = later[: page.limit]
+        cursor = encode_cursor(str(shown[-1]["version"])) if len(later) > page.limit else None
+        return Response(shown_json({"data": shown, "next_cursor": cursor}), media_type="application/json")
 
     return await run_in_threadpool(work)
+
+
+def _version_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidCursor("This cursor was not given out by this list.")
+    return int(text)

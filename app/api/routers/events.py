@@ -7,11 +7,12 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
 from app.api.dependencies import (
+    MAX_LIMIT,
     Page,
     catalog,
     database,
@@ -24,8 +25,11 @@ from app.api.dependencies import (
     require,
     settle_catalog,
 )  # fmt: skip
+from app.api.document import JSON, Answer, described, limit_and_cursor, link, query_parameter
 from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
 from app.api.problems import PROBLEM_BASE, problem_answer
+from app.api.routing import Router
+from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
 from app.domain.errors import InvalidCursor, NotFound, UnsupportedMediaType
 from app.domain.events import QUARANTINE_REASONS, instant_text, parse_instant
@@ -36,10 +40,10 @@ from app.operations.list_events import EventFilter, list_events, list_quarantine
 from app.operations.list_jobs import find_job, job_to_wire
 from app.operations.release_quarantine import start_release
 from app.operations.resolve_tenant import resolve_tenant
-from app.wire.events import decode_events, event_to_wire
+from app.wire.events import BATCH, NDJSON, SINGLE, decode_events, event_to_wire
 from app.wire.requests import cancellation_from_wire, release_from_wire
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = Router(prefix="/v1", tags=["events"])
 
 _PLURALS = {
     "accepted": "accepted", "duplicate": "duplicates", "conflict": "conflicts", "quarantined": "quarantined",
@@ -47,7 +51,21 @@ _PLURALS = {
 }  # fmt: skip
 
 
-@router.post("/events")
+_EVENT_BODIES = {
+    SINGLE: ref("EventSent"), BATCH: ref("EventsSent"), JSON: {"anyOf": [ref("EventSent"), ref("EventsSent")]},
+    NDJSON: ref("EventLines"),
+}  # fmt: skip
+_PAGE = limit_and_cursor(MAX_LIMIT)
+
+
+@router.post(
+    "/events",
+    **described(
+        "ingest",
+        {200: Answer("What became of each event. A single one that is rejected is answered 400.", ref("Ingested"))},
+        body=_EVENT_BODIES,
+    ),
+)
 async def post_events(request: Request, caller: Caller = Depends(require("ingest"))) -> Response:
     """Keeps and counts usage events (CloudEvents 1.0), each once; answers for every one, after its commit."""
     own = limits(request)
@@ -105,7 +123,29 @@ def _problem(outcome: Outcome, position: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.get("/events")
+_SAME_EVENT = {"tenant": "$response.body#/data/0/tenant", "source": "$response.body#/data/0/source",
+               "id": "$response.body#/data/0/id"}  # fmt: skip
+
+
+@router.get(
+    "/events",
+    **described(
+        "read",
+        {200: Answer("A page of events", ref("Events"), links={
+            "cancel": link("post_cancellation", "The first of them counted no more.") | {"requestBody": _SAME_EVENT},
+            "next": link("get_events", "The next page.", query__cursor="$response.body#/next_cursor"),
+        })},
+        400, 404, 422,
+        parameters=[
+            query_parameter("tenant", FILTER_TEXT, "A tenant's key."),
+            query_parameter("type", FILTER_TEXT, "The event type."),
+            query_parameter("resource", FILTER_TEXT, "A resource's key."),
+            query_parameter("start", DAY_OR_INSTANT, "The first time; a date is its midnight in UTC."),
+            query_parameter("end", DAY_OR_INSTANT, "The first time outside."),
+            *_PAGE,
+        ],
+    ),
+)  # fmt: skip
 async def get_events(
     request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
 ) -> Response:
@@ -142,7 +182,13 @@ def _event_position(text: str) -> Any:
         raise InvalidCursor("This cursor was not given out by this list.") from error
 
 
-@router.post("/events/cancellations")
+@router.post(
+    "/events/cancellations",
+    **described(
+        "finance", {200: Answer("The event, cancelled", ref("CancelledEvent"))}, 404, 409, 422, 503,
+        body={JSON: ref("Cancellation")},
+    ),
+)  # fmt: skip
 async def post_cancellation(request: Request, caller: Caller = Depends(require("finance"))) -> Response:
     """Counts an event no more. It is kept; what was billed of it is credited by the next billing run."""
     wanted = cancellation_from_wire(await json_body(request))
@@ -161,7 +207,21 @@ async def post_cancellation(request: Request, caller: Caller = Depends(require("
     return json_answer(await run_in_threadpool(work))
 
 
-@router.get("/quarantine")
+@router.get(
+    "/quarantine",
+    **described(
+        "read",
+        {200: Answer("A page of them", ref("Quarantined"), links={
+            "release": link("post_release", "Try those of the first one's reason again.")
+            | {"requestBody": {"reason": "$response.body#/data/0/reason"}},
+            "next": link("get_quarantine", "The next page.", query__cursor="$response.body#/next_cursor"),
+        })},
+        400, 422,
+        parameters=[
+            {"name": "reason", "in": "query", "schema": one_of(QUARANTINE_REASONS), "description": "Why."}, *_PAGE,
+        ],
+    ),
+)  # fmt: skip
 async def get_quarantine(
     request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
 ) -> Response:
@@ -190,7 +250,15 @@ def _quarantine_position(text: str) -> Any:
         raise InvalidCursor("This cursor was not given out by this list.") from error
 
 
-@router.post("/quarantine/releases")
+@router.post(
+    "/quarantine/releases",
+    **described(
+        "admin",
+        {202: Answer("The job", ref("Job"), links={
+            "job": link("get_job", "How far it is.", path__id="$response.body#/id")})},
+        422, body={JSON: ref("Release")},
+    ),
+)  # fmt: skip
 async def post_release(request: Request, caller: Caller = Depends(require("admin"))) -> Response:
     """Tries quarantined events again, as a job; small ones are done when this answers."""
     reason = release_from_wire(await json_body(request))

@@ -6,12 +6,15 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
 from app.api.dependencies import database, limits, now, require, settle_catalog
+from app.api.document import Answer, described, query_parameter
 from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
+from app.api.routing import Router
+from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, KEY, one_of, ref
 from app.domain.callers import Caller
 from app.domain.errors import InvalidInput, NotFound
 from app.domain.events import EARLIEST
@@ -21,12 +24,34 @@ from app.operations.resolve_tenant import resolve_tenant
 from app.operations.usage_report import UsageQuery, meter_is_ready, usage_report
 from app.wire.invoices import period_to_wire
 
-router = APIRouter(prefix="/v1", tags=["usage"])
+router = Router(prefix="/v1", tags=["usage"])
 
 WINDOWS = ("minute", "hour", "day", "week", "month")
 
 
-@router.get("/usage")
+_PARAMETERS = [
+    query_parameter("meter", KEY, "The meter's key.", required=True, example="energy"),
+    query_parameter("tenant", FILTER_TEXT, "A tenant's key; absent: all tenants together.", example="acme"),
+    query_parameter("resource", FILTER_TEXT, "A resource's key."),
+    query_parameter(
+        "start", DAY_OR_INSTANT, "A date is its midnight in the time zone. Needed with `window`.", example="2026-10-01"
+    ),
+    query_parameter("end", DAY_OR_INSTANT, "The first instant outside. Needed with `window`.", example="2026-11-01"),
+    {"name": "window", "in": "query", "schema": one_of(WINDOWS), "description": "Absent: one row for all of it."},
+    query_parameter(
+        "time_zone", FILTER_TEXT, "Of the windows (IANA); absent: the tenant's, or UTC.", example="Europe/Paris"
+    ),
+    query_parameter(
+        "group_by", FILTER_TEXT, "Dimensions of the meter, `tenant` or `resource`, by comma.", example="station"
+    ),
+]
+
+
+@router.get(
+    "/usage",
+    **described("read", {200: Answer("Rows by window, then group; a window without use has none.", ref("Usage"))},
+                404, 422, 503, parameters=_PARAMETERS),
+)  # fmt: skip
 async def get_usage(request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """What was used, every event acknowledged before this request included, exactly in any time zone."""
     known_parameters(request, "meter", "tenant", "start", "end", "window", "time_zone", "group_by", "resource")

@@ -1,0 +1,576 @@
+"""The shapes of the HTTP contract as JSON Schema, for the published OpenAPI document.
+
+What is sent is closed: the service refuses a field that it does not know, so the schema does too. What is answered is
+open: a later version may add a field. `app/wire/` reads and writes these shapes; the limits come from there and from
+the rules, and tests/contract holds the two against each other with requests that nobody thought of.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.callers import SCOPES
+from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
+from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
+from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
+from app.domain.tax import CATEGORIES
+from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
+from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
+from app.wire.plans import MAX_CHARGES, MAX_TIERS
+
+Schema = dict[str, Any]
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def nullable(schema: Schema) -> Schema:
+    """The same, or null, which is the same as leaving the field out."""
+    kind = schema.get("type")
+    if kind is None:
+        return {"anyOf": [schema, {"type": "null"}]}
+    kinds = kind if isinstance(kind, list) else [kind]
+    if "null" in kinds:
+        return schema
+    made = schema | {"type": [*kinds, "null"]}
+    return made | {"enum": [*schema["enum"], None]} if "enum" in schema else made
+
+
+def sent(required: dict[str, Schema], optional: dict[str, Schema] | None = None, **more: Any) -> Schema:
+    """An object that is sent. A field that is not required may be null; one that is unknown is refused."""
+    properties = required | {name: nullable(schema) for name, schema in (optional or {}).items()}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    } | more
+
+
+def shown(always: dict[str, Schema], sometimes: dict[str, Schema] | None = None, **more: Any) -> Schema:
+    """An object that is answered: fields that are always there, and those that are there where they say something."""
+    return {"type": "object", "properties": always | (sometimes or {}), "required": list(always)} | more
+
+
+def partial(schema: Schema) -> Schema:
+    """What a merge patch of such an object may hold: any of its fields, and so on inwards; a list is replaced whole.
+
+    Null takes a field away, so it is for optional fields only, which are nullable already.
+    """
+    inner = {name: partial(item) for name, item in schema.get("properties", {}).items()}
+    made = {name: item for name, item in schema.items() if name not in ("required", "anyOf", "oneOf")}
+    if inner:
+        made["properties"] = inner
+    if isinstance(schema.get("additionalProperties"), dict):
+        made["additionalProperties"] = nullable(partial(schema["additionalProperties"]))
+    if "object" in schema.get("type", ()) or not ("anyOf" in schema or "oneOf" in schema):
+        return made
+    # Alternatives of objects are told apart by what they require, which a patch need not hold.
+    alternatives = schema.get("anyOf") or schema["oneOf"]
+    return {"type": ["object", "null"]} if any("$ref" in item for item in alternatives) else schema
+
+
+# --- texts, numbers, times -------------------------------------------------------------------------------------------
+
+# Printable, as far as patterns can say that every reader of the document understands: what Unicode has beyond (other
+# separators, formats, private use, not assigned) the service refuses too.
+_UNPRINTABLE = r"\u0000-\u001F\u007F-\u00A0\u2028\u2029"
+
+
+def text(max_length: int = 255) -> Schema:
+    """Printable text that is not blank."""
+    pattern = rf"^ *[^ {_UNPRINTABLE}][^{_UNPRINTABLE}]*$"
+    return {"type": "string", "minLength": 1, "maxLength": max_length, "pattern": pattern}
+
+
+_IN_KEY = rf"/\uFFFD{_UNPRINTABLE}"
+KEY: Schema = {
+    "type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "not": {"enum": [".", ".."]},
+    "pattern": rf"^[^ {_IN_KEY}](?:[^{_IN_KEY}]*[^ {_IN_KEY}])?$",
+}  # fmt: skip
+OWN_KEY: Schema = {
+    "type": "string",
+    "readOnly": True,
+    "description": "The key in the address; the same where it is sent.",
+}
+
+FILTER_TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
+"""What a list is filtered by: nothing else is known of it."""
+INSTANT: Schema = {"type": "string", "format": "date-time"}
+DAY: Schema = {"type": "string", "format": "date"}
+DAY_OR_INSTANT: Schema = {"anyOf": [DAY, INSTANT]}
+BOOLEAN: Schema = {"type": "boolean"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+DECIMAL: Schema = {"type": "string", "pattern": r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"}
+"""A number that is answered: text without an exponent."""
+
+
+def number(digits: int, decimals: int, *, least: int = 0, **more: Any) -> Schema:
+    """A number that is sent: text without an exponent, or a JSON number, which is read digit by digit."""
+    pattern = rf"^(?:0|[1-9][0-9]{{0,{digits - 1}}})(?:\.[0-9]{{1,{decimals}}}0*)?$"
+    made: Schema = {"type": ["string", "number"], "pattern": pattern, "maxLength": 60}
+    return made | {"minimum": least, "exclusiveMaximum": 10**digits} | more
+
+
+PRICE = number(15, MAX_PRICE_DECIMALS)
+AMOUNT = number(15, max(CURRENCY_DECIMALS.values()), description="With no more decimals than the currency has.")
+QUANTITY = number(20, 18)
+_ZERO_TEXT: Schema = {"type": "string", "pattern": r"^0(?:\.0+)?$"}
+SIZE = number(20, 18) | {"exclusiveMinimum": 0, "not": _ZERO_TEXT}
+PERCENT: Schema = {
+    "type": ["string", "number"], "pattern": r"^(?:100(?:\.0+)?|[1-9]?[0-9](?:\.[0-9]{1,12}0*)?)$", "maxLength": 60,
+    "minimum": 0, "maximum": 100,
+}  # fmt: skip
+CURRENCY: Schema = {"type": "string", "enum": sorted(CURRENCY_DECIMALS), "description": "ISO 4217"}
+COUNTRY: Schema = {"type": "string", "pattern": "^[A-Z]{2}$", "description": "ISO 3166"}
+ZONE: Schema = {"type": "string", "description": "The name of a time zone (IANA), such as Europe/Paris."}
+PERIOD = shown({"start": INSTANT, "end": INSTANT}, description="Half-open: `end` is the first instant outside.")
+
+
+def one_of(values: tuple[str, ...]) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def page_of(item: Schema) -> Schema:
+    cursor = {"type": ["string", "null"], "description": "The `cursor` of the next page; null on the last."}
+    return shown({"data": {"type": "array", "items": item}, "next_cursor": cursor})
+
+
+# --- problems --------------------------------------------------------------------------------------------------------
+
+FAULT = shown({"pointer": {"type": "string"}, "detail": {"type": "string"}})
+PROBLEM_MEMBERS = {"type": {"type": "string", "pattern": "^/problems/[a-z-]+$"}, "title": {"type": "string"},
+                   "detail": {"type": "string"}}  # fmt: skip
+PROBLEM = shown(
+    PROBLEM_MEMBERS | {"status": {"type": "integer", "minimum": 400, "maximum": 599}, "instance": {"type": "string"}},
+    {"errors": {"type": "array", "items": FAULT, "minItems": 1}},
+    description="RFC 9457. `type` is stable; `errors` says which field or parameter breaks a rule; further members are "
+    "facts.",
+    additionalProperties=True,
+)  # fmt: skip
+
+# --- tenants, resources, tax rates -----------------------------------------------------------------------------------
+
+ADDRESS = sent(
+    {"line1": text(), "postcode": text(40), "city": text(), "country": COUNTRY}, {"line2": text()}
+)  # fmt: skip
+LEGAL = sent({"name": text()}, {"registration": text(100), "vat_number": text(50), "address": ADDRESS})
+SUBJECT = {"anyOf": [text(), sent({"subject": text()}, {"from": INSTANT})]}
+TENANT_SENT = sent(
+    {"name": text(), "currency": CURRENCY, "time_zone": ZONE},
+    {
+        "key": OWN_KEY, "language": one_of(LANGUAGES), "operator": BOOLEAN, "tax": KEY, "legal": LEGAL,
+        "subjects": {"type": "array", "items": SUBJECT, "maxItems": MAX_ITEMS},
+    },
+    examples=[{"name": "Acme SAS", "currency": "EUR", "time_zone": "Europe/Paris", "language": "fr",
+               "legal": {"name": "Acme SAS", "registration": "552100554", "address": {
+                   "line1": "1 rue de la Paix", "postcode": "75002", "city": "Paris", "country": "FR"}},
+               "subjects": ["user-17", "station-9"]}],
+)  # fmt: skip
+TENANT = shown(
+    {
+        "key": KEY, "name": {"type": "string"}, "currency": CURRENCY, "time_zone": ZONE,
+        "language": one_of(LANGUAGES), "operator": BOOLEAN, "tax": nullable(KEY),
+        "legal": nullable(shown({"name": text()}, {
+            "registration": text(), "vat_number": text(),
+            "address": shown({"line1": text(), "postcode": text(), "city": text(), "country": COUNTRY},
+                             {"line2": text()}),
+        })),
+        "subjects": {"type": "array", "items": {"anyOf": [
+            {"type": "string"}, shown({"subject": {"type": "string"}, "from": INSTANT})]}},
+    }
+)  # fmt: skip
+
+RESOURCE_SENT = sent(
+    {"name": text(), "kind": one_of(RESOURCE_KINDS), "owner": KEY}, {"key": OWN_KEY},
+    examples=[{"name": "Charger 12", "kind": "equipment", "owner": "garage"}],
+)  # fmt: skip
+RESOURCE = shown({"key": KEY, "name": {"type": "string"}, "kind": one_of(RESOURCE_KINDS), "owner": KEY})
+
+_OTHER_CATEGORIES = tuple(category for category in CATEGORIES if category != "S")
+_RATE_OF_S: Schema = {
+    "type": ["string", "number"], "pattern": r"^(?:100(?:\.0+)?|[1-9]?[0-9](?:\.[0-9]{1,4}0*)?)$",
+    "not": _ZERO_TEXT, "maxLength": 60, "exclusiveMinimum": 0, "maximum": 100,
+}  # fmt: skip
+_ZERO: Schema = {"type": ["string", "number"], "pattern": r"^0(?:\.0+)?$", "maxLength": 60, "minimum": 0, "maximum": 0}
+TAX_RATE_SENT: Schema = {
+    "anyOf": [
+        sent({"category": one_of(("S",)), "rate": _RATE_OF_S, "country": COUNTRY, "start": DAY}, {"key": OWN_KEY}),
+        sent({"category": one_of(_OTHER_CATEGORIES), "country": COUNTRY, "start": DAY},
+             {"key": OWN_KEY, "rate": _ZERO}),
+    ],
+    "description": "Only category S (EN 16931) has a rate above 0. `start` lies after 1970-01-01.",
+    "examples": [{"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"}],
+}  # fmt: skip
+TAX_RATE_PATCH: Schema = {
+    "type": "object", "additionalProperties": False,
+    "properties": {"key": nullable(OWN_KEY), "category": one_of(CATEGORIES),
+                   "rate": nullable(number(3, 4, maximum=100)), "country": COUNTRY, "start": DAY},
+}  # fmt: skip
+TAX_RATE = shown(
+    {"key": KEY, "category": one_of(CATEGORIES), "rate": DECIMAL, "country": COUNTRY, "start": DAY}
+)  # fmt: skip
+
+# --- meters ----------------------------------------------------------------------------------------------------------
+
+_QUOTED = rf"\['[^'{_UNPRINTABLE}]+'\]"
+PATH: Schema = {
+    "type": "string", "minLength": 1, "maxLength": 500,
+    "pattern": rf"^\$(?:\.[A-Za-z_][A-Za-z0-9_-]*|{_QUOTED}|\[[0-9]{{1,4}}\])+$",
+    "description": "A path into the event's data, such as `$.usage.kwh` or `$['odd name'][0]`.",
+}  # fmt: skip
+_BOUND: Schema = {"type": "number", "exclusiveMinimum": -(10**20), "exclusiveMaximum": 10**20}
+_SCALAR: Schema = {
+    "anyOf": [_BOUND, BOOLEAN, {"type": "string", "maxLength": 1000, "pattern": r"^[^\x00]*$"}],
+}  # fmt: skip
+_NUMBER_TEXT: Schema = {
+    "type": "string", "maxLength": 100,
+    "pattern": r"^-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,4})?$",
+}  # fmt: skip
+_FILTER_VALUES: tuple[tuple[tuple[str, ...], Schema], ...] = (
+    (("eq", "ne"), _SCALAR),
+    (("in", "not_in"), {"type": "array", "items": _SCALAR, "minItems": 1}),
+    (("gt", "gte", "lt", "lte"), {"anyOf": [_BOUND, _NUMBER_TEXT]}),
+)
+assert {operator for operators, _ in _FILTER_VALUES for operator in operators} == set(FILTER_OPERATORS)
+FILTER: Schema = {
+    "anyOf": [
+        sent({"property": PATH, "operator": one_of(operators), "value": value}) for operators, value in _FILTER_VALUES
+    ]
+}
+ROUNDING = sent(
+    {"mode": one_of(("up", "down", "half_up")), "scale": {"type": "integer", "minimum": 0, "maximum": 12}}
+)  # fmt: skip
+METER_SENT = sent(
+    {"event_type": text(), "aggregation": one_of(AGGREGATIONS), "unit": text()},
+    {
+        "key": OWN_KEY, "name": text(), "property": PATH, "unit_code": text(3),
+        "dimensions": {
+            "type": "object", "propertyNames": text(100), "additionalProperties": PATH, "maxProperties": MAX_DIMENSIONS,
+        },
+        "filter": {"type": "array", "items": FILTER, "maxItems": MAX_FILTERS}, "rounding": ROUNDING,
+        "revision": {"type": "integer", "readOnly": True}, "state": {"type": "string", "readOnly": True},
+    },
+    anyOf=[
+        {"properties": {"aggregation": {"enum": ["count"]}}},
+        {"properties": {"property": {"type": "string"}}, "required": ["property"]},
+    ],
+    examples=[{"event_type": "charging.session.ended", "aggregation": "sum", "property": "$.kwh", "unit": "kWh",
+               "unit_code": "KWH", "dimensions": {"station": "$.station"},
+               "filter": [{"property": "$.status", "operator": "eq", "value": "ok"}]}],
+)  # fmt: skip
+METER = shown(
+    {
+        "key": KEY, "event_type": {"type": "string"}, "aggregation": one_of(AGGREGATIONS), "unit": {"type": "string"},
+        "dimensions": {"type": "object", "additionalProperties": PATH},
+        "filter": {"type": "array", "items": shown({
+            "property": PATH, "operator": one_of(FILTER_OPERATORS),
+            "value": {"type": ["string", "number", "boolean", "array"]}})},
+        "rounding": nullable(shown({"mode": {"type": "string"}, "scale": {"type": "integer"}})),
+        "revision": {"type": "integer", "minimum": 1}, "state": one_of(("building", "active")),
+    },
+    {"name": {"type": "string"}, "property": PATH, "unit_code": {"type": "string"}},
+)  # fmt: skip
+
+# --- plans -----------------------------------------------------------------------------------------------------------
+
+TIER = sent({"up_to": nullable(SIZE), "unit_price": PRICE}, {"flat": PRICE})
+_TIERS: Schema = {
+    "type": "array", "items": TIER, "minItems": 1, "maxItems": MAX_TIERS,
+    "description": "Bounds are inclusive and go upwards; the last tier has none: its `up_to` is null.",
+}  # fmt: skip
+
+
+def _model(kind: str, required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    return sent({"type": one_of((kind,))} | required, optional)
+
+
+FLAT_MODEL = _model("flat", {"amount": PRICE})
+USAGE_MODELS = [
+    _model("per_unit", {"unit_price": PRICE}), _model("graduated", {"tiers": _TIERS}),
+    _model("volume", {"tiers": _TIERS}),
+    _model("package", {"size": SIZE, "price": PRICE}, {"round": one_of(("up", "down"))}),
+]  # fmt: skip
+DISCOUNT: Schema = {
+    "anyOf": [sent({"percent": PERCENT}, {"amount": {"type": "null"}}),
+              sent({"amount": AMOUNT}, {"percent": {"type": "null"}})],
+}  # fmt: skip
+_NOTHING: Schema = {"type": "null"}
+_ANY_CHARGE = {"minimum": AMOUNT, "maximum": AMOUNT, "discount": DISCOUNT, "tax": KEY, "description": text(1000)}
+CHARGE: Schema = {
+    "anyOf": [
+        sent({"key": KEY, "model": FLAT_MODEL},
+             _ANY_CHARGE | {"timing": one_of(("arrears", "advance")), "meter": _NOTHING, "allowance": _NOTHING}),
+        sent({"key": KEY, "meter": KEY, "model": {"anyOf": USAGE_MODELS}},
+             _ANY_CHARGE | {"timing": one_of(("arrears",)), "allowance": QUANTITY}),
+    ],
+}  # fmt: skip
+_EXAMPLE_CHARGES = [
+    {"key": "access", "model": {"type": "flat", "amount": "19.00"}, "timing": "advance"},
+    {"key": "energy", "meter": "energy", "allowance": "10", "minimum": "5.00", "model": {"type": "graduated", "tiers": [
+        {"up_to": "100", "unit_price": "0.30"}, {"up_to": None, "unit_price": "0.25"}]}, "tax": "standard"},
+]  # fmt: skip
+PLAN_SENT = sent(
+    {
+        "name": text(), "currency": CURRENCY, "interval": one_of(("month", "year")),
+        "charges": {"type": "array", "items": ref("ChargeSent"), "minItems": 1, "maxItems": MAX_CHARGES},
+    },
+    {
+        "key": OWN_KEY, "anchor": one_of(("calendar", "anniversary")), "proration": one_of(("day", "second")),
+        "version": {"type": "integer", "readOnly": True}, "versions": {"type": "array", "readOnly": True},
+        "draft": {"type": "boolean", "readOnly": True},
+    },
+    examples=[{"name": "Standard", "currency": "EUR", "interval": "month", "anchor": "calendar",
+               "charges": _EXAMPLE_CHARGES, "proration": "day"}],
+)  # fmt: skip
+PUBLICATION = sent({"effective_at": DAY_OR_INSTANT}, examples=[{"effective_at": "2024-01-01T00:00:00Z"}])
+
+_MODEL_SHOWN: Schema = {
+    "anyOf": [
+        shown({"type": one_of(("flat",)), "amount": DECIMAL}),
+        shown({"type": one_of(("per_unit",)), "unit_price": DECIMAL}),
+        shown({"type": one_of(("graduated", "volume")), "tiers": {"type": "array", "minItems": 1, "items": shown(
+            {"up_to": nullable(DECIMAL), "unit_price": DECIMAL}, {"flat": DECIMAL})}}),
+        shown({"type": one_of(("package",)), "size": DECIMAL, "price": DECIMAL, "round": one_of(("up", "down"))}),
+    ]
+}  # fmt: skip
+_DISCOUNT_SHOWN: Schema = {"anyOf": [shown({"percent": DECIMAL}), shown({"amount": DECIMAL})]}
+_OVERRIDABLE_SHOWN: dict[str, Schema] = {
+    "model": _MODEL_SHOWN, "allowance": DECIMAL, "minimum": DECIMAL, "maximum": DECIMAL, "discount": _DISCOUNT_SHOWN,
+    "tax": KEY, "description": {"type": "string"},
+}  # fmt: skip
+CHARGE_SHOWN = shown(
+    {"key": KEY, "model": _MODEL_SHOWN, "timing": one_of(("arrears", "advance"))}, _OVERRIDABLE_SHOWN | {"meter": KEY}
+)  # fmt: skip
+_TERMS: dict[str, Schema] = {
+    "currency": CURRENCY, "interval": one_of(("month", "year")), "anchor": one_of(("calendar", "anniversary")),
+    "charges": {"type": "array", "items": ref("Charge"), "minItems": 1}, "proration": one_of(("day", "second")),
+}  # fmt: skip
+VERSION: Schema = {"type": "integer", "minimum": 1}
+PLAN = shown(
+    {
+        "key": KEY, "name": {"type": "string"}, **_TERMS,
+        "draft": BOOLEAN | {"description": "True where the terms shown are not published yet."},
+        "version": nullable(VERSION),
+        "versions": {"type": "array", "items": shown({"version": VERSION, "effective_at": INSTANT})},
+    }
+)  # fmt: skip
+PLAN_VERSION = shown({"plan": KEY, "version": VERSION, "effective_at": INSTANT, **_TERMS})
+
+# --- subscriptions ---------------------------------------------------------------------------------------------------
+
+OVERRIDE = sent({}, {
+    "model": {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}, "allowance": QUANTITY, "minimum": AMOUNT, "maximum": AMOUNT,
+    "discount": DISCOUNT, "tax": KEY, "description": text(1000),
+})  # fmt: skip
+OVERRIDE["properties"]["model"] = {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}  # every charge has one: null takes none away
+OVERRIDES = sent({}, {"charges": {"type": "object", "propertyNames": KEY, "additionalProperties": OVERRIDE}})
+SUBSCRIPTION_SENT = sent(
+    {"tenant": KEY, "plan": KEY, "start": DAY_OR_INSTANT},
+    {
+        "key": OWN_KEY, "end": DAY_OR_INSTANT, "overrides": OVERRIDES,
+        "version": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+    },
+    examples=[{"tenant": "acme", "plan": "standard", "start": "2026-01-01", "end": None, "version": None,
+               "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}}}],
+)  # fmt: skip
+SUBSCRIPTION = shown(
+    {
+        "key": KEY, "tenant": KEY, "plan": KEY, "start": DAY_OR_INSTANT, "end": nullable(DAY_OR_INSTANT),
+        "version": nullable(VERSION),
+        "overrides": shown({}, {"charges": {"type": "object", "additionalProperties": shown(
+            {}, {name: nullable(schema) for name, schema in _OVERRIDABLE_SHOWN.items()})}}),
+    }
+)  # fmt: skip
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def _attribute(name: str) -> Schema:
+    return {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_LENGTH[name], "pattern": r"^[^\x00]*$"}
+
+
+_OWN_ATTRIBUTES = {
+    "specversion": {"type": "string", "enum": ["1.0"]}, "id": _attribute("id"), "source": _attribute("source"),
+    "type": _attribute("type"),
+}  # fmt: skip
+EVENT_SENT = sent(
+    _OWN_ATTRIBUTES,
+    {
+        "subject": _attribute("subject"), "time": INSTANT, "resource": _attribute("resource"),
+        "data": {"type": "object"},
+    },
+    patternProperties={
+        # Extension attributes, which are kept; binary data is refused.
+        "^(?!(?:specversion|id|source|type|subject|time|resource|data)$)[a-z0-9]{1,100}$": {
+            "type": ["string", "number", "boolean", "null"], "pattern": r"^[^\x00]*$"}
+    },
+    description="A CloudEvent 1.0. Without `time` it happened when it was first received; `subject` is the tenant's "
+    "key or another of its subjects, and only an API key that is bound to a tenant may leave it out.",
+    examples=[{"specversion": "1.0", "id": "s-1", "source": "/chargers/12", "type": "charging.session.ended",
+               "subject": "acme", "time": "2026-11-01T08:00:00Z", "resource": "charger-12",
+               "data": {"kwh": "7.25", "station": "12"}}],
+)  # fmt: skip
+EVENT_SENT["not"] = {"required": ["data_base64"]}
+EVENTS_SENT: Schema = {
+    "type": "array", "items": ref("EventSent"),
+    "description": "One bad event never spoils its neighbours: each is answered for.",
+}  # fmt: skip
+EVENT_LINES: Schema = {
+    "type": "string", "contentMediaType": "application/x-ndjson", "description": "One event a line.",
+    "examples": ['{"specversion": "1.0", "id": "s-8", "source": "/chargers/12", "type": "charging.session.ended", '
+                 '"subject": "acme", "time": "2026-11-01T08:00:00Z", "data": {"kwh": "1.5"}}\n'],
+}  # fmt: skip
+_OUTCOMES = ("accepted", "duplicates", "conflicts", "quarantined", "rejected")
+INGESTED = shown(
+    {
+        **dict.fromkeys(_OUTCOMES, COUNT),
+        "exceptions": {"type": "array", "items": shown(
+            {"index": COUNT, "id": {"type": ["string", "null"]},
+             "status": one_of(("duplicate", "conflict", "quarantined", "rejected"))},
+            {"reason": one_of(QUARANTINE_REASONS), "detail": {"type": "string"},
+             "problem": shown(PROBLEM_MEMBERS | {"errors": {"type": "array", "items": FAULT, "minItems": 1}})},
+        )},
+    },
+    description="The five counts are disjoint and add up to what was sent; `exceptions` names all but the accepted.",
+)  # fmt: skip
+_EVENT_SHOWN = {
+    **_OWN_ATTRIBUTES, "data": {"type": "object"}, "received_at": INSTANT,
+}  # fmt: skip
+_MAYBE_SHOWN = {"subject": {"type": "string"}, "time": INSTANT, "resource": {"type": "string"}}
+EVENT = shown(_EVENT_SHOWN | {"tenant": KEY}, _MAYBE_SHOWN | {"cancelled_at": INSTANT}, additionalProperties=True)
+QUARANTINED = shown(
+    _EVENT_SHOWN | {"reason": one_of(QUARANTINE_REASONS), "detail": {"type": "string"}}, _MAYBE_SHOWN,
+    additionalProperties=True,
+)  # fmt: skip
+CANCELLATION = sent(
+    {"tenant": KEY, "source": text(MAX_TEXT_LENGTH["source"]), "id": text(MAX_TEXT_LENGTH["id"])},
+    {"reason": text(2048)},
+    examples=[{"tenant": "acme", "source": "/chargers/12", "id": "s-1", "reason": "The meter was broken."}],
+)  # fmt: skip
+CANCELLED = shown(
+    _EVENT_SHOWN | {"tenant": KEY, "cancelled_at": INSTANT, "reason": {"type": "string"}}, _MAYBE_SHOWN,
+    additionalProperties=True,
+)  # fmt: skip
+RELEASE = sent({}, {"reason": one_of(QUARANTINE_REASONS)}, examples=[{"reason": "unknown_tenant"}])
+JOB = shown(
+    {"id": {"type": "string", "format": "uuid"}, "kind": {"type": "string"},
+     "status": one_of(("running", "done", "failed")), "created_at": INSTANT},
+    dict.fromkeys(("released", "duplicates", "conflicts", "remaining", "events"), COUNT),
+    additionalProperties=True,
+)  # fmt: skip
+
+# --- usage -----------------------------------------------------------------------------------------------------------
+
+USAGE = shown(
+    {
+        "meter": KEY, "unit": {"type": "string"},
+        "data": {"type": "array", "items": shown({
+            "start": INSTANT, "end": INSTANT, "quantity": DECIMAL,
+            "group": {"type": "object", "additionalProperties": {"type": ["string", "null"]}}})},
+    }
+)  # fmt: skip
+
+# --- billing ---------------------------------------------------------------------------------------------------------
+
+_KEYS: Schema = {"type": "array", "items": KEY, "maxItems": MAX_ITEMS}
+RUN_SENT = sent(
+    {"through": DAY_OR_INSTANT},
+    {"issue": BOOLEAN, "dry_run": BOOLEAN, "tenants": _KEYS, "sellers": _KEYS, "plans": _KEYS},
+    description="`through` may not lie in the future; a date is its midnight in UTC.",
+    examples=[{"through": "2026-11-01T00:00:00Z", "issue": True}],
+)  # fmt: skip
+RUN = shown(
+    {
+        "id": {"type": "string", "format": "uuid"}, "status": one_of(("running", "done", "failed")), "through": INSTANT,
+        "issue": BOOLEAN, "dry_run": BOOLEAN, "periods_due": COUNT, "closed": COUNT, "failed": COUNT,
+        "failures": {"type": "array", "items": {"type": "object"}},
+        "unpriced": {"type": "array", "items": shown({
+            "tenant": KEY, "meter": KEY, "quantity": DECIMAL, "unit": {"type": "string"}, "events": COUNT,
+            "start": INSTANT, "end": INSTANT})},
+    }
+)  # fmt: skip
+
+INVOICE_ID: Schema = {"type": "string", "pattern": "^inv_[0-9a-v]{52}$"}
+DOCUMENT_TYPES = ("invoice", "credit_note", "statement")
+_TAX = {"category": one_of(CATEGORIES), "rate": DECIMAL}
+_PARTY = shown(
+    {"key": KEY, "name": {"type": "string"}},
+    {"registration": {"type": "string"}, "vat_number": {"type": "string"},
+     "address": {"type": "object", "additionalProperties": {"type": "string"}}},
+)  # fmt: skip
+_DISCOUNTED = shown({"description": {"type": "string"}, "amount": DECIMAL})
+LINE = shown(
+    {
+        "id": {"type": "string"}, "kind": {"type": "string"}, "subscription": KEY, "charge": KEY,
+        "description": {"type": "string"}, "period": PERIOD, "quantity": DECIMAL, "unit": {"type": "string"},
+        "amount": DECIMAL, "tax": shown(_TAX),
+        "components": {"type": "array", "items": shown({
+            "description": {"type": "string"}, "kind": {"type": "string"}, "quantity": DECIMAL, "unit_price": DECIMAL,
+            "amount": DECIMAL})},
+        "allowances": {"type": "array", "items": _DISCOUNTED}, "reopens_usage": BOOLEAN,
+    },
+    description="`amount` is the sum of the components less the allowances.",
+)  # fmt: skip
+_DOCUMENT: dict[str, Schema] = {
+    "type": one_of(DOCUMENT_TYPES), "number": {"type": ["string", "null"]}, "seller": KEY, "buyer": KEY,
+    "parties": shown({"seller": _PARTY, "buyer": _PARTY}), "currency": CURRENCY, "language": one_of(LANGUAGES),
+    "time_zone": ZONE, "period": PERIOD, "issued_at": nullable(INSTANT), "due_date": nullable(DAY),
+    "lines": {"type": "array", "items": ref("InvoiceLine")}, "net": DECIMAL,
+    "tax": {"type": "array", "items": shown(_TAX | {"base": DECIMAL, "amount": DECIMAL})}, "total": DECIMAL,
+    "paid": DECIMAL, "credited": DECIMAL, "due": DECIMAL, "overdue": BOOLEAN, "hash": {"type": ["string", "null"]},
+    "previous_hash": {"type": ["string", "null"]},
+    "references": {"type": "array", "items": shown(
+        {"id": INVOICE_ID, "number": {"type": "string"}, "issued_at": INSTANT})},
+}  # fmt: skip
+INVOICE = shown(
+    {"id": INVOICE_ID, "status": one_of(("draft", "issued"))} | _DOCUMENT,
+    description="In a draft `number`, `issued_at`, `due_date` and the hashes are null.",
+)
+PREVIEW = shown({"id": {"type": "null"}, "status": one_of(("preview",))} | _DOCUMENT)
+EXPLANATION = shown(
+    {
+        "invoice": INVOICE_ID, "line": {"type": "string"}, "plan": KEY, "plan_version": VERSION,
+        "charge": ref("Charge"), "stretch": PERIOD, "share_of_period": {"type": "string", "pattern": "^[0-9]+/[0-9]+$"},
+        "meter": nullable(shown({"key": KEY}, additionalProperties=True)),
+        "usage": shown({"quantity": DECIMAL, "events": COUNT}),
+        "steps": {"type": "array", "items": shown({
+            "stage": {"type": "string"}, "quantity": DECIMAL, "amount": {"type": ["string", "null"]}})},
+        "rated": DECIMAL, "holds": BOOLEAN, "text": {"type": "array", "items": {"type": "string"}},
+    }
+)  # fmt: skip
+LINE_EVENTS = page_of(ref("Event"))
+LINE_EVENTS["properties"]["verified"] = BOOLEAN | {
+    "description": "True where count and identity sum of the events are those frozen with the line."
+}
+LINE_EVENTS["required"].append("verified")
+
+SCHEMAS: dict[str, Schema] = {
+    "Problem": PROBLEM,
+    "TenantSent": TENANT_SENT, "TenantPatch": partial(TENANT_SENT), "Tenant": TENANT, "Tenants": page_of(ref("Tenant")),
+    "ResourceSent": RESOURCE_SENT, "ResourcePatch": partial(RESOURCE_SENT), "Resource": RESOURCE,
+    "Resources": page_of(ref("Resource")),
+    "MeterSent": METER_SENT, "MeterPatch": partial(METER_SENT), "Meter": METER, "Meters": page_of(ref("Meter")),
+    "TaxRateSent": TAX_RATE_SENT, "TaxRatePatch": TAX_RATE_PATCH, "TaxRate": TAX_RATE,
+    "TaxRates": page_of(ref("TaxRate")),
+    "ChargeSent": CHARGE, "PlanSent": PLAN_SENT, "PlanPatch": partial(PLAN_SENT), "Publication": PUBLICATION,
+    "Charge": CHARGE_SHOWN, "Plan": PLAN, "Plans": page_of(ref("Plan")), "PlanVersions": page_of(PLAN_VERSION),
+    "SubscriptionSent": SUBSCRIPTION_SENT, "SubscriptionPatch": partial(SUBSCRIPTION_SENT),
+    "Subscription": SUBSCRIPTION, "Subscriptions": page_of(ref("Subscription")),
+    "EventSent": EVENT_SENT, "EventsSent": EVENTS_SENT, "EventLines": EVENT_LINES, "Ingested": INGESTED,
+    "Event": EVENT,
+    "Events": page_of(ref("Event")), "Quarantined": page_of(QUARANTINED), "Cancellation": CANCELLATION,
+    "CancelledEvent": CANCELLED, "Release": RELEASE, "Job": JOB, "Usage": USAGE,
+    "BillingRunSent": RUN_SENT, "BillingRun": RUN, "InvoiceLine": LINE, "Invoice": INVOICE,
+    "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,
+}  # fmt: skip
+
+SECURITY_SCHEMES: dict[str, Schema] = {
+    "apiKey": {
+        "type": "http", "scheme": "bearer",
+        "description": f"An API key with one or more of the scopes {', '.join(SCOPES)}; admin includes all others. "
+        "A key may be bound to one tenant, and then sees that tenant only. `quotepart keys create` prints one, once.",
+    }
+}  # fmt: skip

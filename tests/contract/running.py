@@ -1,0 +1,275 @@
+"""Sends what nobody thought of to every documented route, and holds each answer against the published document.
+
+The requests come from the document (https://schemathesis.readthedocs.io): what its schemas allow, what they refuse,
+boundary values, methods it does not name, calls without a key, and chains of calls along its links. The application
+runs in this process, on a database with a small catalog, events, an issued invoice and a draft.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import strategies as st
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.engine import events, from_schema
+from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.python import asgi
+
+from app.api.schemas import SUBSCRIPTION_SENT
+from app.domain.callers import Scope
+from app.main import create_app
+from app.operations.authenticate import create_key
+from app.settings import Settings
+from app.storage.database import Database
+from tests.service import ADMIN_KEY, PER_UNIT, Clock, event, service, set_up
+
+NOW = "2026-11-23T12:00:00+00:00"
+EXAMPLES = int(os.environ.get("QUOTEPART_CONTRACT_EXAMPLES", "0"))
+"""How many requests a route, in place of the few of an ordinary run."""
+SEED = int(os.environ.get("QUOTEPART_CONTRACT_SEED", "1"))
+"""What the requests are drawn from: an ordinary run sends the same every time."""
+
+_ACCESS = {"key": "access", "model": {"type": "flat", "amount": "19.00"}, "timing": "advance"}
+_RATE = {"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"}
+_CHARGER = {"name": "Charger 12", "kind": "equipment", "owner": "garage"}
+
+# A time that somebody would send; what is no time at all comes from the negative cases.
+_MOMENTS = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2026, 11, 22))  # noqa: DTZ001
+schemathesis.openapi.format("date", _MOMENTS.map(lambda moment: moment.date().isoformat()))
+schemathesis.openapi.format("date-time", _MOMENTS.map(lambda moment: f"{moment.isoformat()}Z"))
+
+
+# Events as lines go out as they are; what is no text, as one line of JSON.
+@schemathesis.serializer("application/x-ndjson")
+def _lines(_context: Any, value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+# What a random text is next to never, by where it may stand.
+_LIKELY: dict[str, tuple[list[str], list[str]]] = {
+    "zones": (["Europe/Paris", "Asia/Kathmandu", "UTC"], ["body.time_zone", "query.time_zone"]),
+    "rates": (["standard"], ["body.tax"]),
+    "tenants": (["acme", "garage"], ["body.owner", "body.tenant", "query.tenant", "query.buyer", "query.seller"]),
+    "plans": (["standard", "standing"], ["body.plan"]),
+    "instants": (["2026-11-15T00:00:00Z"], ["body.effective_at"]),
+    "any": (["*"], ["header.If-Match"]),
+    # Empty is absent.
+    "none": ([""], [f"query.{name}" for name in ("cursor", "type", "resource", "number", "period_start")]),
+}
+
+
+def seed(database_url: str) -> None:
+    """A catalog with a draft of a plan, events (one in quarantine, one cancelled), issued invoices and drafts."""
+    plan = {"name": "Standard", "currency": "EUR", "interval": "month", "anchor": "calendar"}
+    energy = PER_UNIT | {"tax": "standard"}
+    with service(database_url, NOW) as api:
+        api.put("/v1/tax-rates/standard", _RATE)
+        set_up(api, [energy, _ACCESS])
+        api.put("/v1/resources/charger-12", _CHARGER)
+        # No meter is priced by this one, so any number of subscriptions may be on it.
+        api.put("/v1/plans/standing", plan | {"charges": [_ACCESS]})
+        api.post("/v1/plans/standing/publish", {"effective_at": "1970-01-02"})
+        for number in (2, 3, 4, 5):
+            wanted = {"tenant": "acme", "plan": "standing", "start": "2026-10-15"}
+            api.put(f"/v1/subscriptions/acme-{number}", wanted)
+        # What the document gives as an example changes nothing.
+        api.put("/v1/subscriptions/acme-1", SUBSCRIPTION_SENT["examples"][0])
+        api.post("/v1/events", [
+            event("s-1"), event("s-2", time="2026-01-10T10:00:00Z", resource="charger-12"),
+            event("s-3", subject="nobody"), event("s-4", data={"kwh": "1"}), event("s-5", subject="user-17"),
+        ])  # fmt: skip
+        api.post("/v1/events/cancellations", {"tenant": "acme", "source": "/chargers/12", "id": "s-4"})
+        api.bill("2026-02-01", plans=["standard"])
+        api.bill("2026-03-01", plans=["standard"], issue=False)
+        api.bill("2026-11-01", plans=["standing"], issue=False)
+        assert len(api.invoices(status="issued")) == 2
+        assert len(api.invoices(status="draft")) == 9
+        api.put(
+            "/v1/plans/standard", plan | {"charges": [energy, _ACCESS | {"model": {"type": "flat", "amount": "21"}}]}
+        )
+
+
+def new_key(database_url: str, *scopes: Scope, tenant: str = "") -> str:
+    database = Database.open(database_url)
+    try:
+        return create_key(database, scopes=scopes, tenant=tenant, now=datetime.fromisoformat(NOW).astimezone(UTC))
+    finally:
+        database.close()
+
+
+@contextmanager
+def application(database_url: str) -> Iterator[FastAPI]:
+    settings = Settings(database_url=database_url, bootstrap_key=ADMIN_KEY)
+    try:
+        yield create_app(settings, clock=Clock(NOW))
+    finally:
+        asgi.shutdown_lifespans()
+
+
+# --- one run ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Report:
+    """What was found: `failures` one entry each, and how often each operation answered with which status."""
+
+    failures: list[str] = field(default_factory=list)
+    statuses: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+
+    @property
+    def requests(self) -> int:
+        return sum(counter.total() for counter in self.statuses.values())
+
+    def answered(self, *statuses: int) -> set[str]:
+        """The operations that gave an answer of one of these statuses."""
+        return {label for label, counter in self.statuses.items() if any(counter[status] for status in statuses)}
+
+
+def run(
+    app: FastAPI, *, phases: Sequence[str], examples: int, key: str = ADMIN_KEY, mode: str = "all",
+    without_coverage: str = "",
+) -> Report:  # fmt: skip
+    """Every operation in these phases: `examples`, `coverage` (boundary values), `fuzzing`, `stateful` (chains).
+
+    `mode` is "positive" for what the document allows only. The operations that `without_coverage` matches have no
+    boundary values; with EXAMPLES everything has.
+    """
+    config: dict[str, Any] = {
+        "seed": SEED, "continue-on-failure": True, "headers": {"Authorization": f"Bearer {key}"},
+        "generation": {"max-examples": EXAMPLES or examples, "deterministic": not EXAMPLES, "no-shrink": True,
+                       "mode": "all" if EXAMPLES else mode},
+        "phases": {name: {"enabled": name in phases} for name in ("examples", "coverage", "fuzzing", "stateful")},
+        # 412 and 413 refuse as well as any other.
+        "checks": {"negative_data_rejection": {"expected-statuses": [
+            400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422]}},
+        "dictionaries": {name: {"values": values} for name, (values, _) in _LIKELY.items()},
+        "parameters": {place: {"dictionary": name, "probability": 0.8}
+                       for name, (_, places) in _LIKELY.items() for place in places},
+    }  # fmt: skip
+    if without_coverage and not EXAMPLES:
+        off = {"include-name-regex": without_coverage, "phases": {"coverage": {"enabled": False}}}
+        config["operations"] = [off]
+    schema = schemathesis.openapi.from_dict(_closed(app.openapi()), config=SchemathesisConfig.from_dict(config))
+    schema.app = app
+    schema.hook("filter_failure")(_is_a_fault)
+    report = Report()
+    for item in from_schema(schema).execute():
+        _note(report, item)
+    return report
+
+
+def _note(report: Report, item: Any) -> None:
+    match item:
+        case events.NonFatalError():
+            report.failures.append(f"{item.label}: {item.info.format()}")
+        case events.FatalError():
+            report.failures.append(f"the run ended: {item.exception!r}")
+        case events.ScenarioFinished():
+            _note_scenario(report, item.recorder)
+        case _:
+            pass
+
+
+def _note_scenario(report: Report, recorder: Any) -> None:
+    for case_id, interaction in recorder.interactions.items():
+        label = recorder.cases[case_id].value.operation.label
+        if interaction.response is not None:
+            report.statuses[label][interaction.response.status_code] += 1
+        for check in recorder.checks.get(case_id, ()):
+            if check.failure_info is not None:
+                request, response = interaction.request, interaction.response
+                report.failures.append(
+                    f"{check.name}: {check.failure_info.failure.title}: {check.failure_info.failure.message}\n"
+                    f"  {request.method} {request.uri} {_own_headers(request.headers)} {request.body!r:.4000}\n"
+                    f"  {response and response.status_code} {response and response.content!r:.4000}\n"
+                )
+
+
+def _own_headers(headers: Any) -> dict[str, Any]:
+    return {name: value for name, value in headers.items() if name.lower() in ("content-type", "if-match")}
+
+
+def _closed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with every object closed, so that a field that is answered and not documented is found."""
+
+    def close(value: Any) -> None:
+        if isinstance(value, dict):
+            for item in value.values():
+                close(item)
+            if "properties" in value and "object" in value.get("type", ()):
+                value.setdefault("additionalProperties", False)
+        elif isinstance(value, list):
+            for item in value:
+                close(item)
+
+    closed = copy.deepcopy(document)
+    close(closed["components"]["schemas"])
+    return closed
+
+
+# --- what a schema cannot say ----------------------------------------------------------------------------------------
+
+# A request that the document allows may still break a rule between fields, or with what is there. These are the rules;
+# for any other reason it may not be refused.
+_RULES = (
+    r"[Tt]here is no (tenant|plan|meter|tax rate) ['\"].*", r"the plan has no charge .*",
+    r"plan .* has no published version( yet| \d+)",
+    r"plan .* (is in \w+, the tenant in|has no)", r"is in \w{3}, the tenant in \w{3}",
+    r"(Subscription|The version) .*prices .*",
+    r"must be the name of a time zone .*", r"'.*' is not a time zone .*", r"the subject .* stands here twice",
+    r"the plan is in force from .*", r"the end is not after the start", r"Version \d+ is in force from .*",
+    r"an amount in \w+ has at most \d decimals?", r"the minimum is above the maximum",
+    r"another charge has the key .*", r"tiers go upwards: .*", r"the last tier has no bound: .*",
+    r"only the last tier has no bound", r"this model prices use: .*", r"a flat charge .*", r"only a flat charge .*",
+    r"must lie between 1970.*", r"`through` lies in the future: .*", r"end must lie after start",
+    r"windows need both `start` and `end`", r"meter .* has no dimension .*", r"subject is missing: .*",
+    r"the rate of category \w+ is .*", r"data holds a NUL character or lone surrogate",
+    # A JSON number cannot be held to a count of decimals; and which characters there are differs with the version of
+    # Unicode.
+    r"of \w+ must be .*", r"(a (price|quantity|rate) has )?at most \d+ decimals",
+    r"(the name )?holds a character that cannot be printed",
+)  # fmt: skip
+_RULE = re.compile("|".join(_RULES), re.DOTALL)
+_EXPONENT = re.compile(rb"[0-9][eE][+-]?[0-9]")
+
+
+def _is_a_fault(_context: Any, failure: Any, case: Any, response: Any) -> bool:
+    if isinstance(failure, AcceptedNegativeData):
+        return not _was_refused_within(case, response)
+    if not isinstance(failure, RejectedPositiveData):
+        return True
+    problem = json.loads(response.content)
+    match response.status_code, problem["type"]:
+        case 412, _:
+            return "If-Match" not in (case.headers or {})
+        case 400, "/problems/invalid-cursor":
+            return "cursor" not in (case.query or {})
+        case _:
+            details = [item["detail"] for item in problem.get("errors", [problem])]
+            return not all(_is_a_rule(detail, case, response) for detail in details)
+
+
+def _is_a_rule(detail: str, case: Any, response: Any) -> bool:
+    if _RULE.fullmatch(detail):
+        return True
+    if case.method == "PATCH" and detail == "is missing":
+        return True  # the object has no such part to be changed within
+    # A JSON number may be written with an exponent, which a number of money may not.
+    return bool(_EXPONENT.search(response.request.body or b"")) and "decimal" in detail
+
+
+def _was_refused_within(case: Any, response: Any) -> bool:
+    """True where one event of several is malformed: the answer is for each, and says so."""
+    return case.operation.label == "POST /v1/events" and bool(json.loads(response.content).get("rejected"))

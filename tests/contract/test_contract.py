@@ -1,0 +1,60 @@
+"""Whatever is sent, the answer is one that the published document names, in the shape that it gives.
+
+python -m pytest tests/contract                                              as part of every test run
+QUOTEPART_CONTRACT_EXAMPLES=2000 QUOTEPART_CONTRACT_SEED=7 python -m pytest tests/contract -n 2 --dist load
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.running import Report, application, new_key, run, seed
+
+# Boundary values of a body are many. It is refused for its form before a database is asked, and a patched object as one
+# that is put: an ordinary run sends them once.
+PATCHES = "^PATCH "
+LARGE_BODIES = "^(PATCH |PUT /v1/(plans|tenants|meters|subscriptions)/)"
+# These need a draft, which somebody may have taken before; test_links.py finds them one.
+STATE_BOUND = {"POST /v1/invoices/{id}/issue", "POST /v1/invoices/{id}/discard", "POST /v1/plans/{key}/publish"}
+
+
+def check(report: Report) -> None:
+    assert report.failures == [], f"{len(report.failures)} failures\n" + "\n".join(report.failures[:10])
+
+
+def test_every_answer_is_as_documented(database_url: str) -> None:
+    seed(database_url)
+    without_coverage = PATCHES if database_url.startswith("sqlite") else LARGE_BODIES
+    with application(database_url) as app:
+        documented = operations(app.openapi())
+        report = run(
+            app, phases=("examples", "coverage", "fuzzing"), examples=3, without_coverage=without_coverage
+        )  # fmt: skip
+
+    check(report)
+    # The run was not idle: every operation was reached, and did what it is for.
+    assert report.statuses.keys() == documented
+    assert documented - report.answered(200, 201, 202, 204) <= STATE_BOUND
+    assert documented - report.answered(401) == {"GET /healthz", "GET /readyz", "GET /metrics"}
+
+
+def operations(document: dict[str, Any]) -> set[str]:
+    return {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "tenant"), [(("ingest", "read", "finance"), "acme"), (("read",), ""), (("ingest",), "")],
+    ids=["a tenant's own key", "a key that reads", "a key that ingests"],
+)  # fmt: skip
+def test_every_answer_to_a_lesser_key_is_as_documented(sqlite_url: str, scopes: tuple[Any, ...], tenant: str) -> None:
+    seed(sqlite_url)
+    key = new_key(sqlite_url, *scopes, tenant=tenant)
+    with application(sqlite_url) as app:
+        report = run(app, phases=("examples", "fuzzing"), examples=2, key=key)
+
+    check(report)
+    changing = {label for label in report.statuses if label.startswith(("PUT", "PATCH"))}
+    assert changing & report.answered(200, 201) == set()
+    assert changing <= report.answered(403)
