@@ -35,6 +35,7 @@ from starlette.testclient import TestClient
 
 from app.domain.errors import BillingError
 from app.domain.invoices import Invoice
+from app.domain.money import ZERO
 from app.main import create_app
 from app.operations.authenticate import create_key
 from app.operations.run_billing import start_billing_run
@@ -363,7 +364,10 @@ def test_a_backup_in_the_middle_of_everything_restores_to_whole_books_that_go_on
             run = service.bill(ENDS[-1])
             assert (run["status"], run["failed"]) == ("done", 0), run
     now_issued = documents(restored)
-    assert now_issued[: len(known)] == known
+    # What was taken back since may have been credited: that stands outside a document's content.
+    assert [replace(item, credited=ZERO) for item in now_issued[: len(known)]] == [
+        replace(item, credited=ZERO) for item in known
+    ]
     assert len(now_issued) > len(known)
     assert_numbers_and_chain_have_no_gap(now_issued)
     assert billed(now_issued) == {
