@@ -36,6 +36,10 @@ class Settings:
     api_key: str = _setting("", "the key that `quotepart import` sends", secret=True)
     max_body_bytes: int = _setting(16 * 1024 * 1024, "the largest body of `POST /v1/events`, in bytes")
     max_events: int = _setting(10_000, "the most events in one request")
+    max_waiting_bytes: int = _setting(
+        128 * 1024 * 1024, "the bodies that are read or wait to be written, together; beyond it requests answer 429"
+    )
+    body_seconds: int = _setting(60, "how long a body of `POST /v1/events` may take to come")
     future_seconds: int = _setting(86_400, "how far ahead of its receipt the time of an event may lie")
     payment_terms_days: int = _setting(30, "from issue to the due date")
     lease_seconds: int = _setting(20, "after how long without a sign of life another process takes over a job")

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from app.operations.ingest_events import ingest_events
+from app.operations.ingest_events import Post, ingest_events
 from app.operations.run_billing import run_billing, start_billing_run
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
@@ -36,7 +36,7 @@ def close_month(database_url: str, stream: Stream, *, periods: int) -> Closing:
     try:
         for body in stream.bodies(1_000):
             sent, _ = decode_events(body, BATCH, max_events=1_000)
-            ingest_events(database, cache, sent, now=utc_now(), future=FUTURE)
+            ingest_events(database, cache, [Post(sent, utc_now())], future=FUTURE)
         sum_seconds = min(_bare_sum(database) for _ in range(3))
         began = perf_counter()
         run, _ = start_billing_run(database, through=_MONTH_END, issue=True, dry_run=False, now=utc_now())

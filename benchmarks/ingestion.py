@@ -14,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
 
 from app.domain.acceptance import Judged, judge
 from app.domain.events import UsageEvent
-from app.operations.ingest_events import ingest_events
+from app.operations.ingest_events import Post, ingest_events
 from app.storage import meter_store
 from app.storage.catalog_snapshot import CatalogCache, Snapshot
 from app.storage.database import Database
@@ -68,7 +69,7 @@ def _rows(connection: sa.Connection, stream: Stream) -> list[dict[str, Any]]:
         assert isinstance(item, Judged) and item.reason is None
         event = item.event
         rows.append({
-            "tenant_id": item.tenant_id, "identity": item.identity, "source": event.source, "id": event.id,
+            "tenant_id": item.tenant_id, "identity": UUID(bytes=item.identity), "source": event.source, "id": event.id,
             "type": event.type, "subject": event.subject, "resource": event.resource, "time": item.at,
             "time_sent": True, "data": event.data_text, "attributes": "", "received_at": now, "digest": item.digest,
             "catalog_version": 1,
@@ -78,6 +79,7 @@ def _rows(connection: sa.Connection, stream: Stream) -> list[dict[str, Any]]:
 
 def _executemany(database: Database, rows: list[dict[str, Any]], size: int) -> float:
     dialect = database.engine.dialect
+    rows = [row | {"identity": row["identity"].bytes} for row in rows]
     encoders = {name: events.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in rows[0]}
     prepared = [
         tuple(encoders[name](value) if encoders[name] else value for name, value in row.items())  # type: ignore[misc]
@@ -135,7 +137,8 @@ def in_process(database_url: str, stream: Stream, *, size: int, writers: int) ->
 
     def ingest(body: bytes) -> None:
         sent, _ = decode_events(body, media_type, max_events=size)
-        outcomes = ingest_events(database, cache, sent, now=utc_now(), future=FUTURE)
+        (outcomes,) = ingest_events(database, cache, [Post(sent, utc_now())], future=FUTURE)
+        assert isinstance(outcomes, list)
         assert len(outcomes) == (1 if size == 1 else body.count(b'"specversion"'))
 
     try:

@@ -41,6 +41,8 @@ class Limits:
     future: timedelta
     lease_seconds: int
     payment_terms_days: int
+    max_waiting_bytes: int
+    body_seconds: int
 
 
 def limits(request: Request) -> Limits:
@@ -82,15 +84,24 @@ def require(*scopes: str) -> Callable[[Request], Any]:
     """A dependency that gives the Caller when its key has one of the scopes; 401 without a key, 403 without a scope."""
 
     async def caller(request: Request) -> Caller:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token.strip():
-            raise NotAuthenticated("Send an API key as `Authorization: Bearer <api key>`.")
-        found = await run_in_threadpool(authenticate, database(request), token.strip())
-        if found.scopes.isdisjoint(scopes):
-            raise NotAllowed(f"This API key has no {' or '.join(scopes)} scope.", scope=scopes[0])
+        found = await run_in_threadpool(authenticate, database(request), bearer_token(request))
+        check_scope(found, *scopes)
         return found
 
     return caller
+
+
+def bearer_token(request: Request) -> str:
+    """The API key that was sent. Raises NotAuthenticated where there is none."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated("Send an API key as `Authorization: Bearer <api key>`.")
+    return token.strip()
+
+
+def check_scope(caller: Caller, *scopes: str) -> None:
+    if caller.scopes.isdisjoint(scopes):
+        raise NotAllowed(f"This API key has no {' or '.join(scopes)} scope.", scope=scopes[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +133,9 @@ def decode_cursor(cursor: str) -> str:
         raise InvalidCursor("This cursor was not given out by this service.") from error
 
 
-async def read_body(request: Request, *, limit: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be over the limit, before the rest is read."""
+async def read_body(request: Request, *, limit: int, take: Callable[[int], None] = lambda _size: None) -> bytes:
+    """The whole body; `take` is told of each part's size. Raises TooLarge as soon as it is known to be over the limit,
+    before the rest is read."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"A body may have at most {limit} bytes.", limit_bytes=limit)
@@ -133,17 +145,22 @@ async def read_body(request: Request, *, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"A body may have at most {limit} bytes.", limit_bytes=limit)
+        take(len(chunk))
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-async def read_plain_body(request: Request, *, limit: int) -> bytes:
+async def read_plain_body(request: Request, *, limit: int, take: Callable[[int], None]) -> bytes:
     """The body with its compression undone; the limit holds for what comes and for what it becomes."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
         raise UnsupportedMediaType("A body may be compressed with gzip, and in no other way.")
-    body = await read_body(request, limit=limit)
-    return body if encoding == "identity" else await run_in_threadpool(_inflated, body, limit)
+    body = await read_body(request, limit=limit, take=take)
+    if encoding == "identity":
+        return body
+    plain = await run_in_threadpool(_inflated, body, limit)
+    take(len(plain))
+    return plain
 
 
 def _inflated(body: bytes, limit: int) -> bytes:

@@ -26,15 +26,18 @@ _PROBLEMS = {
     401: "There is no valid API key.",
     403: "The API key lacks the scope, or is bound to a tenant and may not do this.",
     404: "There is no such thing for this caller.",
+    408: "The body did not come in time.",
     409: "What is there already forbids it.",
     412: "The object is not the one that If-Match names.",
     413: "It is larger than the service takes.",
     415: "The body has a form that is not spoken here.",
     422: "It is well-formed and breaks a rule; `errors` says which.",
+    429: "More is being sent than can be taken; send it again after a moment.",
     503: "Right now it cannot be answered exactly; try again.",
 }
 _PROBLEM_HEADERS: dict[int, Schema] = {
     401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}},
+    429: {"Retry-After": {"required": True, "schema": {"type": "integer"}}},
     503: {"Retry-After": {"required": True, "schema": {"type": "integer"}}},
 }
 ETAG = {"ETag": {"required": True, "schema": {"type": "string", "pattern": '^"[0-9a-f]{32}"$'}}}

@@ -30,12 +30,14 @@ STATUS_OF: tuple[tuple[type[errors.BillingError], int], ...] = (
     (errors.NotFound, 404),
     (errors.PreconditionFailed, 412),
     (errors.Conflict, 409),
+    (errors.BodyTooSlow, 408),
+    (errors.Overloaded, 429),
     (errors.Unavailable, 503),
 )
 
 
 # What an answer of this status always says in its headers.
-_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
 
 
 def status_of(error: errors.BillingError) -> int:

@@ -31,7 +31,7 @@ def serve(
     settings = Settings.from_environment()
     check_schema(settings.database_url)
     with _shared_metrics(workers):
-        _run("app.main:create_app", settings, host=host, port=port, workers=workers)
+        _run("app.main:create_served_app", settings, host=host, port=port, workers=workers)
 
 
 @commands.command()

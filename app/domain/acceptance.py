@@ -7,12 +7,13 @@ then it is accepted, with its contributions. Otherwise it is set aside with the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from app.domain.aggregation import Bucket, BucketKey, cell_of, fold_of
+import msgspec
+
+from app.domain.aggregation import Bucket, BucketKey, cell_of, fold_of, identity_number
 from app.domain.events import QuarantineReason, UsageEvent, content_digest, identity_of, time_problem
 from app.domain.ids import NOBODY
 from app.domain.meters import Measured, Meter, Unmeasurable, measure
@@ -30,8 +31,7 @@ class Catalog(Protocol):
     def knows_resource(self, key: str) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """An event that is malformed: nothing of it is kept. `pointer` is relative to the event, such as "/time"."""
 
     id: str | None
@@ -39,13 +39,12 @@ class Rejected:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, eq=False, gc=False):
     """An event with its tenant (NOBODY where unknown), and either its contributions or why it is set aside."""
 
     event: UsageEvent
     tenant_id: UUID
-    identity: UUID
+    identity: bytes
     digest: bytes
     at: datetime
     contributions: tuple[Bucket, ...] = ()
@@ -81,19 +80,23 @@ def judge(
     if event.resource and not catalog.knows_resource(event.resource):
         return aside("unknown_resource", f"there is no resource {event.resource!r}")
     contributions: list[Bucket] = []
+    hour, number = hour_floor(at), identity_number(identity)
     for meter in meters:
         measured = measure(meter, event)
         if isinstance(measured, Measured):
-            contributions.append(contribution(meter, measured, event, tenant_id=tenant_id, identity=identity, at=at))
+            contributions.append(
+                contribution(meter, measured, event, tenant_id=tenant_id, number=number, at=at, hour=hour)
+            )
         elif isinstance(measured, Unmeasurable) and meter.newest:
             return aside("unmeasurable", measured.detail)
     return Judged(event, tenant_id, identity, digest, at, tuple(contributions))
 
 
 def contribution(
-    meter: Meter, measured: Measured, event: UsageEvent, *, tenant_id: UUID, identity: UUID, at: datetime
-) -> Bucket:
-    """The bucket of one event: what it adds to its hour."""
-    key = BucketKey(tenant_id, meter.meter_id, hour_floor(at), cell_of(event.resource, measured.dimensions))
-    fold = fold_of(meter.aggregation, measured, event, at=at, identity=identity)
-    return Bucket(key, event.resource, measured.dimensions, fold)
+    meter: Meter, measured: Measured, event: UsageEvent, *, tenant_id: UUID, number: int, at: datetime,
+    hour: datetime,
+) -> Bucket:  # fmt: skip
+    """The bucket of one event that happened `at`: what it adds to its `hour`. `number` is its identity's."""
+    cell = cell_of(event.resource, measured.dimensions)
+    fold = fold_of(meter.aggregation, measured, event, at=at, number=number)
+    return Bucket(BucketKey(tenant_id, meter.meter_id, hour, cell), event.resource, measured.dimensions, fold)

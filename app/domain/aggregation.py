@@ -10,13 +10,14 @@ What merges is stored in buckets, what does not is read from the events; both ex
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from app.domain.events import UsageEvent
 from app.domain.meters import Aggregation, Measured
@@ -25,8 +26,7 @@ from app.domain.money import ZERO
 MERGES: frozenset[Aggregation] = frozenset({"count", "sum", "min", "max", "last"})
 
 
-@dataclass(frozen=True, slots=True)
-class Last:
+class Last(msgspec.Struct, frozen=True, gc=False):
     """The latest value so far; ties of time are broken by source, then id."""
 
     at: datetime
@@ -39,8 +39,7 @@ class Last:
         return self.at, self.source, self.id
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(msgspec.Struct, frozen=True, gc=False):
     """Any number of events of one meter, merged. Parts that the aggregation does not ask for are None.
 
     `identity_sum` is the sum of 32 bits of each event's identity: with `count` it tells, whatever the order of arrival,
@@ -59,25 +58,21 @@ EMPTY = Fold()
 
 
 @lru_cache(maxsize=65_536)
-def cell_of(resource: str, dimensions: str) -> UUID:
-    """The short name of (resource, canonical dimensions) inside a bucket's key."""
-    digest = blake2b(resource.encode(), digest_size=16)
-    digest.update(b"\x00")
-    digest.update(dimensions.encode())
-    return UUID(bytes=digest.digest())
+def cell_of(resource: str, dimensions: str) -> bytes:
+    """The short name of (resource, canonical dimensions) inside a bucket's key: 16 bytes."""
+    return blake2b(f"{resource}\0{dimensions}".encode(), digest_size=16).digest()
 
 
-class BucketKey(NamedTuple):
+class BucketKey(msgspec.Struct, frozen=True, gc=False):
     """Where a fold is stored. `start` is an aligned UTC hour, `cell` stands for resource and dimensions."""
 
     tenant_id: UUID
     meter_id: UUID
     start: datetime
-    cell: UUID
+    cell: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(msgspec.Struct, frozen=True, gc=False):
     """The stored use of one (tenant, meter, resource, dimensions) in one hour."""
 
     key: BucketKey
@@ -86,23 +81,37 @@ class Bucket:
     fold: Fold
 
 
-def add_to(buckets: dict[BucketKey, Bucket], bucket: Bucket) -> None:
-    """Merges the bucket into those gathered so far."""
-    present = buckets.get(bucket.key)
-    if present is not None:
-        bucket = Bucket(bucket.key, bucket.resource, bucket.dimensions, merge(present.fold, bucket.fold))
-    buckets[bucket.key] = bucket
+class Tally:
+    """Buckets gathered one by one, those of one key merged."""
+
+    def __init__(self) -> None:
+        # UUIDs are slow to hash, and this is asked for every contribution of every event.
+        self._found: dict[tuple[int, int, datetime, bytes], Bucket] = {}
+
+    def add(self, bucket: Bucket) -> None:
+        own = bucket.key
+        key = (own.tenant_id.int, own.meter_id.int, own.start, own.cell)
+        present = self._found.setdefault(key, bucket)
+        if present is not bucket:
+            self._found[key] = Bucket(own, bucket.resource, bucket.dimensions, merge(present.fold, bucket.fold))
+
+    def buckets(self) -> list[Bucket]:
+        return list(self._found.values())
 
 
-def fold_of(aggregation: Aggregation, measured: Measured, event: UsageEvent, *, at: datetime, identity: UUID) -> Fold:
-    """The fold of a single event that happened `at`."""
-    number = identity.int & 0xFFFF_FFFF
+def identity_number(identity: bytes) -> int:
+    """The 32 bits of an identity that `identity_sum` adds up."""
+    return int.from_bytes(identity[-4:], "big")
+
+
+def fold_of(aggregation: Aggregation, measured: Measured, event: UsageEvent, *, at: datetime, number: int) -> Fold:
+    """The fold of a single event that happened `at`; `number` is its identity's."""
     value = measured.value
     if not isinstance(value, Decimal):
         return Fold(1, number)
     match aggregation:
         case "sum":
-            return Fold(1, number, sum=value)
+            return Fold(1, number, value)
         case "min":
             return Fold(1, number, min=value)
         case "max":

@@ -12,8 +12,11 @@ SCOPES: tuple[Scope, ...] = ("ingest", "read", "finance", "admin")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What an API key allows. `tenant_key` is None for a key that sees every tenant."""
+    """What an API key allows. `tenant_key` is None for a key that sees every tenant. `known_at` is the version of the
+    catalog at which it was so: a key that is revoked raises it."""
 
     scopes: frozenset[str]
     tenant_key: str | None = None
     tenant_id: UUID | None = None
+    key_id: str = ""
+    known_at: int = 0

@@ -5,11 +5,13 @@
         Malformed            cannot be read at all (400)
         TooLarge             over a limit of size (413)
         UnsupportedMediaType a body in a form that is not spoken here (415)
+      BodyTooSlow            the body did not come in time (408)
       NotAuthenticated       no key, or one that is not known (401)
       NotAllowed             the key lacks the scope (403)
       NotFound               there is no such thing for this caller (404)
       Conflict               the state forbids it (409)
         PreconditionFailed   If-Match names another version (412)
+      Overloaded             more is sent than can be taken; send it again (429)
       Unavailable            right now it cannot be answered exactly; try again (503)
 
 An error carries a fixed `slug`, one sentence a customer may read, and facts as fields. It knows no HTTP:
@@ -130,6 +132,14 @@ class CannotBill(Conflict):
     """A period cannot be billed as the catalog stands: there is no operator, or no tax rate that applies."""
 
     slug = "cannot-bill"
+
+
+class BodyTooSlow(BillingError):
+    slug = "body-too-slow"
+
+
+class Overloaded(BillingError):
+    slug = "overloaded"
 
 
 class Unavailable(BillingError):

@@ -143,16 +143,14 @@ class Meter:
     newest: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True, gc=False):
     """What one event contributes to one meter: a Decimal, canonical text for `unique`, None for `count`."""
 
     value: Decimal | str | None
     dimensions: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unmeasurable:
+class Unmeasurable(msgspec.Struct, frozen=True, gc=False):
     """Why a meter that names the event's type cannot measure it."""
 
     detail: str
@@ -163,7 +161,7 @@ def measure(meter: Meter, event: UsageEvent) -> Measured | Unmeasurable | None:
     for item in meter.filters:
         if not passes(item, event.data):
             return None
-    dimensions = _dimensions(meter, event.data)
+    dimensions = _dimensions(meter, event.data) if meter.dimensions else "{}"
     if dimensions is None:
         return Unmeasurable(f"a dimension of meter {meter.key} is longer than {MAX_DIMENSION_LENGTH} characters")
     if meter.aggregation == "count":
@@ -188,15 +186,14 @@ def read_number(value: Any) -> Decimal | None:
 
     Bounds: at most 38 significant digits and 18 decimals, and an absolute value under 10^20.
     """
-    if isinstance(value, bool | AbsurdNumber):
-        return None
-    if isinstance(value, int):
+    kind = type(value)
+    if kind is int:
         return Decimal(value) if -(10**_MAX_INTEGER_DIGITS) < value < 10**_MAX_INTEGER_DIGITS else None
-    if isinstance(value, str):
+    if kind is str:
         if len(value) > 100 or not _NUMBER_TEXT.fullmatch(value):
             return None
         value = Decimal(value)
-    return _within_bounds(value) if isinstance(value, Decimal) else None
+    return _within_bounds(value) if isinstance(value, Decimal) else None  # neither bool nor AbsurdNumber
 
 
 def _within_bounds(number: Decimal) -> Decimal | None:
@@ -240,23 +237,26 @@ def _unique_text(value: Any) -> str | None:
 def _dimensions(meter: Meter, data: Mapping[str, Any]) -> str | None:
     """Canonical JSON of the dimension values; a missing value, null and what is no scalar are null. None if too
     long."""
-    if not meter.dimensions:
-        return "{}"
-    values: dict[str, str | None] = {}
+    values: list[tuple[str, str | None]] = []
     for name, path in meter.dimensions:
         text = dimension_text(read_path(data, path))
         if text is not None and len(text) > MAX_DIMENSION_LENGTH:
             return None
-        values[name] = text
-    return msgspec.json.encode(values, order="sorted").decode()
+        values.append((name, text))
+    return _canonical(tuple(values))
+
+
+@lru_cache(maxsize=65_536)
+def _canonical(values: tuple[tuple[str, str | None], ...]) -> str:
+    return msgspec.json.encode(dict(values), order="sorted").decode()
 
 
 def dimension_text(value: Any) -> str | None:
     """The group value of a JSON scalar: text as it is, true as "true", 12.50 as "12.5"."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
         return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
         return str(value) if abs(value) < 10**300 else f"{Decimal(value):e}"
     if isinstance(value, Decimal):

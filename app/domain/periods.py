@@ -13,7 +13,7 @@ from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,8 @@ Interval = Literal["month", "year"]
 Anchor = Literal["calendar", "anniversary"]
 Unit = Literal["day", "second"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _CLOCK_WINDOWS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
@@ -280,4 +282,9 @@ def _date_begun(instant: datetime, zone: ZoneInfo) -> date:
 
 def hour_floor(instant: datetime) -> datetime:
     """The beginning of the hour of UTC that holds the instant."""
-    return instant.replace(minute=0, second=0, microsecond=0)
+    return _hour((instant - _EPOCH) // _HOUR)
+
+
+@lru_cache(maxsize=4096)
+def _hour(number: int) -> datetime:
+    return _EPOCH + number * _HOUR

@@ -27,6 +27,28 @@ JOB_FAILURES = Counter(
     "quotepart_job_failures_total", "Jobs that broke off and will be tried again, by kind.", ["kind"]
 )
 
+WAITING = Gauge(
+    "quotepart_ingest_waiting_requests",
+    "Requests that are read and wait for a transaction.",
+    multiprocess_mode="livesum",
+)
+WAIT_SECONDS = Histogram(
+    "quotepart_ingest_wait_seconds", "How long a request waited for its transaction to begin.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)  # fmt: skip
+GROUP_REQUESTS = Histogram(
+    "quotepart_ingest_group_requests",
+    "Requests that shared one transaction.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+GROUP_SECONDS = Histogram(
+    "quotepart_ingest_group_seconds", "Reading, keeping, counting and committing one group of requests.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)  # fmt: skip
+RETRIES = Counter(
+    "quotepart_transaction_retries_total", "Transactions tried again after a deadlock, a conflict or a lost connection."
+)
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Whatever else a caller writes as its method is counted as `other`."""
 HTTP_REQUESTS = Counter(

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.aggregation import Bucket, BucketKey, Fold, add_to
+from app.domain.aggregation import Bucket, Fold, Tally
 from app.domain.events import content_digest, identity_of, instant_text
 from app.domain.invoices import InvoiceLine, content_hash, line_digest, totals
 from app.domain.meters import Meter
@@ -100,7 +100,7 @@ def _audit_events(
         by_type.setdefault(meter.event_type, []).append(meter)
     seen: set[UUID] = set()
     for tenant_id, stored_events in _by_tenant(connection):
-        expected: dict[BucketKey, Bucket] = {}
+        expected = Tally()
         seen.add(tenant_id)
         for stored in stored_events:
             audit.events += 1
@@ -109,10 +109,10 @@ def _audit_events(
             _check_event(audit, stored, keys)
             if stored.cancelled_at is None:
                 _count(expected, stored, by_type.get(stored.event.type, []))
-        _check_buckets(connection, audit, active, tenant_id, expected, keys)
+        _check_buckets(connection, audit, active, tenant_id, expected.buckets(), keys)
     strangers = {row[0] for row in usage_store.spans(connection, [meter.meter_id for meter in active])} - seen
     for tenant_id in strangers:
-        _check_buckets(connection, audit, active, tenant_id, {}, keys)
+        _check_buckets(connection, audit, active, tenant_id, [], keys)
 
 
 def _by_tenant(connection: Connection) -> Iterator[tuple[UUID, Iterator[StoredEvent]]]:
@@ -135,7 +135,7 @@ def _check_event(audit: Audit, stored: StoredEvent, keys: dict[UUID, str]) -> No
     row = {"tenant": keys.get(stored.tenant_id, str(stored.tenant_id)), "source": event.source, "id": event.id}
     if identity_of(event.source, event.id) != stored.identity:
         audit.differences.append(
-            Difference("events", row, "identity", stored.identity.hex, identity_of(event.source, event.id).hex)
+            Difference("events", row, "identity", stored.identity.hex(), identity_of(event.source, event.id).hex())
         )
     found = content_digest(event)
     if found != stored.digest:
@@ -144,18 +144,18 @@ def _check_event(audit: Audit, stored: StoredEvent, keys: dict[UUID, str]) -> No
         audit.differences.append(Difference("events", row, "time", instant_text(event.time), instant_text(stored.at)))
 
 
-def _count(expected: dict[BucketKey, Bucket], stored: StoredEvent, meters: list[Meter]) -> None:
+def _count(expected: Tally, stored: StoredEvent, meters: list[Meter]) -> None:
     for meter in meters:
         bucket = contribution_of(meter, stored)
         if bucket is not None:
-            add_to(expected, bucket)
+            expected.add(bucket)
 
 
 def _check_buckets(
-    connection: Connection, audit: Audit, meters: list[Meter], tenant_id: UUID, expected: dict[BucketKey, Bucket],
+    connection: Connection, audit: Audit, meters: list[Meter], tenant_id: UUID, expected: list[Bucket],
     keys: dict[UUID, str],
 ) -> None:  # fmt: skip
-    left = dict(expected)
+    left = {bucket.key: bucket for bucket in expected}
     for meter in meters:
         for bucket in usage_store.of_tenant(connection, tenant_id=tenant_id, meter_id=meter.meter_id):
             audit.buckets += 1
@@ -181,7 +181,7 @@ def _bucket_row(bucket: Bucket, meter: Meter, keys: dict[UUID, str]) -> dict[str
 def _fold_differences(where: dict[str, str], wanted: Bucket, found: Bucket) -> list[Difference]:
     differences = [
         Difference("buckets", where, name, _text(getattr(wanted.fold, name)), _text(getattr(found.fold, name)))
-        for name in Fold.__dataclass_fields__
+        for name in Fold.__struct_fields__
         if getattr(wanted.fold, name) != getattr(found.fold, name)
     ]
     for name in ("resource", "dimensions"):

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from app.domain.callers import SCOPES, Caller
 from app.domain.errors import NotAuthenticated, NotFound
-from app.storage import key_store
+from app.storage import catalog_snapshot, key_store
 from app.storage.database import Database
 from app.storage.key_store import StoredKey
 
@@ -30,19 +30,54 @@ def authenticate(database: Database, token: str) -> Caller:
     return database.read(lambda connection: _caller(key_store.find_key(connection, key_id), secret, connection))
 
 
+def check_still_allowed(connection: Connection, token: str, caller: Caller) -> None:
+    """Raises NotAuthenticated where the key no longer opens what it opened for the caller."""
+    key_id, secret = _split(token)
+    found = _caller(key_store.find_key(connection, key_id), secret, connection)
+    if (found.scopes, found.tenant_id) != (caller.scopes, caller.tenant_id):
+        raise NotAuthenticated("This API key is not known.")
+
+
+class KnownCallers:
+    """Callers that were asked for before, so that a request need not ask the database for them.
+
+    What is remembered holds for one version of the catalog; whoever relies on it compares that in his transaction.
+    """
+
+    _MOST = 10_000
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Caller] = {}
+
+    def find(self, token: str, version: int) -> Caller | None:
+        """The caller behind the key, if it was known at that version."""
+        found = self._found.get(_digest(token))
+        return found if found is not None and found.known_at == version else None
+
+    def remember(self, token: str, caller: Caller) -> None:
+        if len(self._found) >= self._MOST:
+            self._found = {}
+        self._found[_digest(token)] = caller
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
 def _caller(stored: StoredKey | None, secret: str, connection: Connection) -> Caller:
     given = hashlib.sha256(secret.encode()).digest()
     if stored is None or not hmac.compare_digest(given, stored.secret_hash):
         raise NotAuthenticated("This API key is not known.")
     given_scopes = stored.scopes.split(",")
     scopes = frozenset(SCOPES if "admin" in given_scopes else given_scopes)
+    version = catalog_snapshot.version_now(connection)
     if not stored.tenant_key:
-        return Caller(scopes)
+        return Caller(scopes, key_id=stored.key_id, known_at=version)
     tenant_id = key_store.tenant_of_key(connection, stored.tenant_key)
     if tenant_id is None:
         # Without an id nothing would narrow what is read to the tenant: such a key opens nothing rather than all.
         raise NotAuthenticated("This API key is not known.")
-    return Caller(scopes, stored.tenant_key, tenant_id)
+    return Caller(scopes, stored.tenant_key, tenant_id, stored.key_id, version)
 
 
 def _split(token: str) -> tuple[str, str]:
@@ -75,7 +110,15 @@ def create_key(database: Database, *, scopes: Collection[str], tenant: str = "",
 def revoke_key(database: Database, key: str, *, now: datetime) -> bool:
     """True when the key, named whole or by its id, was in force and is no more."""
     key_id = key if _KEY_ID.fullmatch(key) else _split(key)[0]
-    return database.write(lambda connection: key_store.revoke_key(connection, key_id, now))
+
+    def work(connection: Connection) -> bool:
+        catalog_snapshot.lock_for_change(connection)
+        revoked = key_store.revoke_key(connection, key_id, now)
+        if revoked:
+            catalog_snapshot.raise_version(connection)  # what was remembered of the key holds no more
+        return revoked
+
+    return database.write(work)
 
 
 def register_bootstrap_key(database: Database, token: str, now: datetime) -> None:

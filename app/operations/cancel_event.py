@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.aggregation import Bucket, BucketKey, add_to
+from app.domain.aggregation import Bucket, BucketKey, Tally
 from app.domain.errors import CatchingUp, EventAlreadyCancelled, NotFound
 from app.domain.events import identity_of
 from app.domain.meters import Meter
@@ -54,11 +54,11 @@ def _bucket_key(meter: Meter, stored: StoredEvent) -> BucketKey | None:
 
 def _fold_anew(connection: Connection, meter: Meter, key: BucketKey) -> Bucket | None:
     hour = Period(key.start, key.start + HOUR)
-    found: dict[BucketKey, Bucket] = {}
+    found = Tally()
     for stored in event_store.in_window(
         connection, type=meter.event_type, start=hour.start, end=hour.end, tenant_ids=[key.tenant_id]
     ):
         bucket = contribution_of(meter, stored)
         if bucket is not None and bucket.key == key:
-            add_to(found, bucket)
-    return found.get(key)
+            found.add(bucket)
+    return next(iter(found.buckets()), None)

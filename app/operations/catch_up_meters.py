@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.aggregation import Bucket, BucketKey, add_to
+from app.domain.aggregation import Bucket, Tally
 from app.domain.meters import Meter
 from app.operations.read_usage import contribution_of
 from app.storage import event_store, job_store, meter_store, usage_store
@@ -45,24 +45,24 @@ def _batch(connection: Connection, job: Job, meter_id: UUID) -> dict[str, Any]:
     if found is None or found[1] != "building":
         return progress | {"walked": True}
     meter, _, since = found
-    after = (UUID(progress["tenant"]), UUID(progress["event"])) if "event" in progress else None
+    after = (UUID(progress["tenant"]), bytes.fromhex(progress["event"])) if "event" in progress else None
     rows = event_store.after_key(connection, type=meter.event_type, older_than=since, after=after, limit=_BATCH)
     additions = _additions(meter, rows)
     result = progress | {"walked": len(rows) < _BATCH, "events": progress.get("events", 0) + len(rows)}
     if rows:
-        result |= {"tenant": str(rows[-1].tenant_id), "event": str(rows[-1].identity)}
+        result |= {"tenant": str(rows[-1].tenant_id), "event": rows[-1].identity.hex()}
     job_store.save_progress(connection, job.job_id, result)
     usage_store.add(connection, additions)
     return result
 
 
 def _additions(meter: Meter, rows: list[event_store.StoredEvent]) -> list[Bucket]:
-    additions: dict[BucketKey, Bucket] = {}
+    additions = Tally()
     for stored in rows:
         bucket = contribution_of(meter, stored) if stored.cancelled_at is None else None
         if bucket is not None:
-            add_to(additions, bucket)
-    return list(additions.values())
+            additions.add(bucket)
+    return additions.buckets()
 
 
 def _switch(connection: Connection, meter_id: UUID) -> list[UUID]:

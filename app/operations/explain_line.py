@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
+from app.domain.aggregation import identity_number
 from app.domain.events import parse_instant
 from app.domain.invoices import Invoice, InvoiceLine
 from app.domain.meters import Measured, measure
@@ -79,5 +80,5 @@ def line_events(connection: Connection, stored: StoredInvoice, line: InvoiceLine
     ]  # fmt: skip
     events.sort(key=lambda item: (item.at, item.event.source, item.event.id))
     usage = trace["usage"]
-    sum_now = sum(item.identity.int & 0xFFFF_FFFF for item in events)
+    sum_now = sum(identity_number(item.identity) for item in events)
     return LineEvents(events, (len(events), sum_now) == (usage["count"], usage["identity_sum"]))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Literal
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.engine import Connection
 
 from app.domain.acceptance import Judged, Rejected, judge
+from app.domain.errors import BillingError
 from app.domain.events import UsageEvent
 from app.operations.keep_events import Status, count, keep
 from app.storage import quarantine_store
@@ -21,8 +22,7 @@ from app.storage.database import Database
 OutcomeStatus = Literal["accepted", "duplicate", "conflict", "quarantined", "rejected"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What happened to the event at one position of the request. `reason` and `detail` say why it was set aside."""
 
     status: OutcomeStatus
@@ -33,68 +33,116 @@ class Outcome:
     late_seconds: int = 0
 
 
+class Post(msgspec.Struct, frozen=True, gc=False):
+    """What one request sent. `check` is asked where the catalog, keys included, has changed since it was let in; it
+    raises what the request is to be answered with."""
+
+    sent: Sequence[UsageEvent | Rejected]
+    received_at: datetime
+    bound_to: UUID | None = None
+    let_in_at: int = 0
+    check: Callable[[Connection], None] | None = None
+
+
 def ingest_events(
-    database: Database, cache: CatalogCache, sent: Sequence[UsageEvent | Rejected], *, now: datetime,
-    future: timedelta, bound_to: UUID | None = None,
-) -> list[Outcome]:  # fmt: skip
-    """One outcome per event sent, in order, once everything that was kept is durable."""
-    events = [item for item in sent if isinstance(item, UsageEvent)]
+    database: Database, cache: CatalogCache, posts: Sequence[Post], *, future: timedelta
+) -> list[list[Outcome] | BillingError]:
+    """For each post one outcome per event sent, in order, once everything that was kept is durable: all posts in one
+    transaction. A post that may not be taken any more has its error instead."""
+    events = [item for post in posts for item in post.sent if isinstance(item, UsageEvent)]
     subjects = {event.subject for event in events if event.subject}
     resources = {event.resource for event in events if event.resource}
-
-    def judge_all(snapshot: Snapshot) -> list[Judged | Rejected]:
-        return [
-            judge(item, snapshot, received_at=now, now=now, future=future, bound_to=bound_to)
-            if isinstance(item, UsageEvent)
-            else item
-            for item in sent
-        ]
-
     known = cache.snapshot
-    early = judge_all(known) if known is not None and known.covers(subjects, resources) else None
+    early = _judge_all(posts, known, future) if known is not None and known.covers(subjects, resources) else None
 
-    def work(connection: Connection) -> list[Outcome]:
+    def work(connection: Connection) -> list[list[Outcome] | BillingError]:
         snapshot = cache.at_locked_version(connection)
+        refused = _refused(connection, posts, snapshot.version)
         judgements = early
         if judgements is None or snapshot is not known:
             snapshot.look_up(connection, subjects, resources)
-            judgements = judge_all(snapshot)
-        return _apply(connection, judgements, version=snapshot.version, now=now)
+            judgements = _judge_all(posts, snapshot, future)
+        wanted = [index for index in range(len(posts)) if index not in refused]
+        outcomes = _apply(connection, [(posts[index], judgements[index]) for index in wanted], version=snapshot.version)
+        return [*_in_order(len(posts), refused, outcomes)]
 
-    return database.write(work) if events else [_rejected(item) for item in sent if isinstance(item, Rejected)]
+    return database.write(work)
+
+
+def _judge_all(posts: Sequence[Post], catalog: Snapshot, future: timedelta) -> list[list[Judged | Rejected]]:
+    return [
+        [
+            judge(
+                item, catalog, received_at=post.received_at, now=post.received_at, future=future,
+                bound_to=post.bound_to,
+            )
+            if isinstance(item, UsageEvent)
+            else item
+            for item in post.sent
+        ]
+        for post in posts
+    ]  # fmt: skip
+
+
+def _refused(connection: Connection, posts: Sequence[Post], version: int) -> dict[int, BillingError]:
+    """The posts, by position, that were let in under an older version and would not be under this one."""
+    found: dict[int, BillingError] = {}
+    for index, post in enumerate(posts):
+        if post.check is not None and post.let_in_at != version:
+            try:
+                post.check(connection)
+            except BillingError as error:
+                found[index] = error
+    return found
+
+
+def _in_order(
+    number: int, refused: Mapping[int, BillingError], outcomes: Sequence[list[Outcome]]
+) -> Iterator[list[Outcome] | BillingError]:
+    rest = iter(outcomes)
+    for index in range(number):
+        yield refused[index] if index in refused else next(rest)
 
 
 def _apply(
-    connection: Connection, judgements: Sequence[Judged | Rejected], *, version: int, now: datetime
-) -> list[Outcome]:
-    judged = [item for item in judgements if isinstance(item, Judged)]
-    kept = keep(connection, judged, version=version, received_at=[now] * len(judged))
+    connection: Connection, posts: Sequence[tuple[Post, list[Judged | Rejected]]], *, version: int
+) -> list[list[Outcome]]:
+    judged, received_at = [], []
+    for post, items in posts:
+        own = [item for item in items if isinstance(item, Judged)]
+        judged += own
+        received_at += [post.received_at] * len(own)
+    kept = keep(connection, judged, version=version, received_at=received_at)
     aside = [
-        (quarantine_id(item), item)
-        for item, status in zip(judged, kept.statuses, strict=True)
+        (quarantine_id(item), item, at)
+        for item, status, at in zip(judged, kept.statuses, received_at, strict=True)
         if status == "quarantined"
     ]
-    quarantine_store.keep(connection, aside, now)
+    quarantine_store.keep(connection, aside)
     count(connection, kept)
     statuses = iter(kept.statuses)
     return [
-        _rejected(item) if isinstance(item, Rejected) else _outcome(item, next(statuses), now) for item in judgements
+        [
+            _outcome_of_rejected(item) if isinstance(item, Rejected) else _outcome(item, next(statuses), post)
+            for item in items
+        ]
+        for post, items in posts
     ]
 
 
 def quarantine_id(item: Judged) -> UUID:
     """The same for every copy of one content under one subject, source and id."""
     digest = blake2b(item.digest, digest_size=16)
-    digest.update(item.identity.bytes)
+    digest.update(item.identity)
     return UUID(bytes=digest.digest())
 
 
-def _rejected(item: Rejected) -> Outcome:
+def _outcome_of_rejected(item: Rejected) -> Outcome:
     return Outcome("rejected", item.id, detail=item.detail, pointer=item.pointer)
 
 
-def _outcome(item: Judged, status: Status, now: datetime) -> Outcome:
-    late = max(0, int((now - item.at).total_seconds())) if status == "accepted" else 0
+def _outcome(item: Judged, status: Status, post: Post) -> Outcome:
+    late = max(0, int((post.received_at - item.at).total_seconds())) if status == "accepted" else 0
     if status != "quarantined":
         return Outcome(status, item.event.id, late_seconds=late)
     return Outcome(status, item.event.id, item.reason, item.detail)

@@ -10,7 +10,7 @@ from typing import Literal
 from sqlalchemy.engine import Connection
 
 from app.domain.acceptance import Judged
-from app.domain.aggregation import Bucket, BucketKey, add_to
+from app.domain.aggregation import Bucket, Tally
 from app.domain.events import UsageEvent, same_content
 from app.domain.ids import NOBODY
 from app.storage import event_store, quarantine_store, usage_store
@@ -42,12 +42,12 @@ def keep(connection: Connection, judged: Sequence[Judged], *, version: int, rece
         connection, [_stored(judged[position], arrivals[position], version) for position in candidates.values()]
     )
     asked = {(item.tenant_id, item.identity) for item in judged if item.tenant_id != NOBODY}
-    before = event_store.find(connection, sorted(asked - new, key=lambda key: (key[0].bytes, key[1].bytes)))
+    before = event_store.find(connection, sorted(asked - new, key=lambda key: (key[0].int, key[1])))
     first: dict[EventKey, tuple[bytes, UsageEvent]] = {
         key: (stored.digest, stored.event) for key, stored in before.items()
     }
     statuses: list[Status] = []
-    additions: dict[BucketKey, Bucket] = {}
+    additions = Tally()
     for item in judged:
         key = (item.tenant_id, item.identity)
         if key in first:
@@ -60,8 +60,8 @@ def keep(connection: Connection, judged: Sequence[Judged], *, version: int, rece
             first[key] = (item.digest, item.event)
             statuses.append("accepted")
             for bucket in item.contributions:
-                add_to(additions, bucket)
-    return Kept(tuple(statuses), tuple(additions.values()), tuple(new))
+                additions.add(bucket)
+    return Kept(tuple(statuses), tuple(additions.buckets()), tuple(new))
 
 
 def count(connection: Connection, kept: Kept) -> None:

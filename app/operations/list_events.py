@@ -28,7 +28,7 @@ class EventFilter:
 
 
 def list_events(
-    database: Database, wanted: EventFilter, *, after: tuple[datetime, UUID, UUID] | None, limit: int
+    database: Database, wanted: EventFilter, *, after: tuple[datetime, UUID, bytes] | None, limit: int
 ) -> Sequence[tuple[StoredEvent, str]]:
     """Events with their tenant's key, by (time, tenant, identity). Raises NotFound for an unknown tenant."""
 

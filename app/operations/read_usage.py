@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.acceptance import contribution
-from app.domain.aggregation import EMPTY, MERGES, Bucket, Fold, merge, quantity_of
+from app.domain.aggregation import EMPTY, MERGES, Bucket, Fold, identity_number, merge, quantity_of
 from app.domain.meters import Measured, Meter, measure
 from app.domain.periods import Period, hour_floor
 from app.storage import event_store, usage_store
@@ -101,7 +101,13 @@ def contribution_of(meter: Meter, stored: StoredEvent) -> Bucket | None:
 
 def _contribution(meter: Meter, measured: Measured, stored: StoredEvent) -> Bucket:
     return contribution(
-        meter, measured, stored.event, tenant_id=stored.tenant_id, identity=stored.identity, at=stored.at
+        meter,
+        measured,
+        stored.event,
+        tenant_id=stored.tenant_id,
+        number=identity_number(stored.identity),
+        at=stored.at,
+        hour=hour_floor(stored.at),
     )
 
 

@@ -104,6 +104,12 @@ def hold_version(connection: Connection) -> int:
     return version
 
 
+def version_now(connection: Connection) -> int:
+    """The version as the transaction sees it; it may be raised at any moment."""
+    version: int = connection.execute(sa.select(catalog_version.c.version)).scalar_one()
+    return version
+
+
 def lock_for_change(connection: Connection) -> int:
     """The version, held against every reader until the transaction ends. To be called first in a catalog change."""
     version: int = connection.execute(

@@ -15,9 +15,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+
+from app.observability import metrics
+from app.storage import packed_arrays
 
 T = TypeVar("T")
 
@@ -57,6 +61,7 @@ class Database:
             except DBAPIError as error:
                 if attempt == _ATTEMPTS or not _worth_retrying(error):
                     raise
+            metrics.RETRIES.inc()
             time.sleep(random.uniform(0, min(0.02 * 2**attempt, 2)))  # noqa: S311 - spreads retries, no secret
         raise AssertionError("the last attempt returns or raises")
 
@@ -83,6 +88,7 @@ class Database:
             except DBAPIError as error:
                 if attempt == _ATTEMPTS or not _worth_retrying(error):
                     raise
+            metrics.RETRIES.inc()
             time.sleep(random.uniform(0, min(0.02 * 2**attempt, 2)))  # noqa: S311 - spreads retries, no secret
         raise AssertionError("the last attempt returns or raises")
 
@@ -107,10 +113,16 @@ def normalised_url(url: str) -> str:
 
 
 def _postgresql_engine(url: str) -> Engine:
-    return sa.create_engine(
+    engine = sa.create_engine(
         normalised_url(url), pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True,
         connect_args={"application_name": "quotepart", "prepare_threshold": 3},
     )  # fmt: skip
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: psycopg.Connection[Any], _record: Any) -> None:
+        packed_arrays.register(connection)
+
+    return engine
 
 
 def _sqlite_engine(url: str) -> Engine:

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.events import UsageEvent, microseconds, parse_data
+from app.storage import packed_arrays
 from app.storage.tables import events
-from app.storage.types import Id
+from app.storage.types import Id, Name16
 
-EventKey = tuple[UUID, UUID]
+EventKey = tuple[UUID, bytes]
 """(tenant_id, identity)"""
 
 _CHUNK = 500
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(msgspec.Struct, frozen=True, eq=False, gc=False):
     """An event as kept. `at` is its time, or when it was received where it came without one."""
 
     tenant_id: UUID
-    identity: UUID
+    identity: bytes
     event: UsageEvent
     at: datetime
     received_at: datetime
@@ -48,10 +48,14 @@ _PG_TYPES = (
     "bytea", "bigint",
 )  # fmt: skip
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
-# %b: as text, every element of an array would be looked through for what needs quoting.
+# The answer names the few that were there already, not the many that were not.
 _INSERT_PG = (
-    f"INSERT INTO events ({_NAMES}) SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _PG_TYPES)}) "
-    "ON CONFLICT (tenant_id, identity) DO NOTHING RETURNING tenant_id, identity"
+    f"WITH sent AS MATERIALIZED (SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _PG_TYPES)}) "
+    f"WITH ORDINALITY AS sent ({_NAMES}, n)), "
+    f"kept AS (INSERT INTO events ({_NAMES}) SELECT {_NAMES} FROM sent ORDER BY n "
+    "ON CONFLICT (tenant_id, identity) DO NOTHING RETURNING tenant_id, identity) "
+    "SELECT n FROM sent WHERE (SELECT count(*) FROM kept) < %b "
+    "AND NOT EXISTS (SELECT FROM kept WHERE kept.tenant_id = sent.tenant_id AND kept.identity = sent.identity)"
 )
 _INSERT_SQLITE = (
     f"INSERT INTO events ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
@@ -64,42 +68,52 @@ def insert_new(connection: Connection, rows: Sequence[StoredEvent]) -> set[Event
     that two transactions with the same events wait for each other and never deadlock."""
     if not rows:
         return set()
-    ordered = sorted(rows, key=lambda row: (row.tenant_id.bytes, row.identity.bytes))
+    ordered = sorted(rows, key=lambda row: (row.tenant_id.int, row.identity))
     if connection.dialect.name == "sqlite":
         return _insert_sqlite(connection, ordered)
-    columns = list(zip(*map(_values, ordered), strict=True))
-    result = connection.exec_driver_sql(_INSERT_PG, tuple(list(column) for column in columns))
-    return {(row[0], row[1]) for row in result}
+    kept_before = connection.exec_driver_sql(_INSERT_PG, (*_packed(ordered), len(ordered))).scalars()
+    there = {number - 1 for number in kept_before}
+    return {row.key for number, row in enumerate(ordered) if number not in there}
+
+
+def _packed(rows: Sequence[StoredEvent]) -> tuple[packed_arrays.Packed, ...]:
+    """The columns in the order of _COLUMNS."""
+    sent = [row.event for row in rows]
+    return (
+        packed_arrays.ids([row.tenant_id.bytes for row in rows]), packed_arrays.ids([row.identity for row in rows]),
+        packed_arrays.texts([event.source for event in sent]), packed_arrays.texts([event.id for event in sent]),
+        packed_arrays.texts([event.type for event in sent]), packed_arrays.texts([event.subject for event in sent]),
+        packed_arrays.texts([event.resource for event in sent]), packed_arrays.instants([row.at for row in rows]),
+        packed_arrays.flags([event.time is not None for event in sent]),
+        packed_arrays.texts([event.data_text for event in sent]),
+        packed_arrays.texts([event.attributes for event in sent]),
+        packed_arrays.instants([row.received_at for row in rows]), packed_arrays.blobs([row.digest for row in rows]),
+        packed_arrays.whole_numbers([row.catalog_version for row in rows]),
+    )  # fmt: skip
 
 
 def _insert_sqlite(connection: Connection, rows: Sequence[StoredEvent]) -> set[EventKey]:
     before = connection.exec_driver_sql("SELECT coalesce(max(rowid), 0) FROM events").scalar_one()
-    parameters = []
-    for row in rows:
-        tenant_id, identity, *texts, at, time_sent, data, attributes, received_at, digest, version = _values(row)
-        parameters.append((
-            tenant_id.bytes, identity.bytes, *texts, microseconds(at), time_sent, data, attributes,
-            microseconds(received_at), digest, version,
-        ))  # fmt: skip
+    parameters = [
+        (
+            row.tenant_id.bytes, row.identity, event.source, event.id, event.type, event.subject, event.resource,
+            microseconds(row.at), event.time is not None, event.data_text, event.attributes,
+            microseconds(row.received_at), row.digest, row.catalog_version,
+        )
+        for row in rows
+        for event in (row.event,)
+    ]  # fmt: skip
     inserted = connection.exec_driver_sql(_INSERT_SQLITE, parameters).rowcount
     if inserted == len(rows):
         return {row.key for row in rows}
     new = connection.exec_driver_sql("SELECT tenant_id, identity FROM events WHERE rowid > ?", (before,))
-    return {(UUID(bytes=row[0]), UUID(bytes=row[1])) for row in new}
-
-
-def _values(row: StoredEvent) -> tuple[Any, ...]:
-    event = row.event
-    return (
-        row.tenant_id, row.identity, event.source, event.id, event.type, event.subject, event.resource, row.at,
-        event.time is not None, event.data_text, event.attributes, row.received_at, row.digest, row.catalog_version,
-    )  # fmt: skip
+    return {(UUID(bytes=row[0]), row[1]) for row in new}
 
 
 def find(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey, StoredEvent]:
     """The kept events among the keys."""
     found: dict[EventKey, StoredEvent] = {}
-    pair = sa.tuple_(events.c.tenant_id, events.c.identity, types=[Id(), Id()])
+    pair = sa.tuple_(events.c.tenant_id, events.c.identity, types=[Id(), Name16()])
     for start in range(0, len(keys), _CHUNK):
         query = sa.select(events).where(pair.in_(keys[start : start + _CHUNK]))
         for row in connection.execute(query).mappings():
@@ -151,14 +165,14 @@ def after_key(
     if older_than is not None:
         query = query.where(events.c.catalog_version < older_than)
     if after is not None:
-        position = sa.tuple_(events.c.tenant_id, events.c.identity, types=[Id(), Id()])
-        query = query.where(position > sa.tuple_(*after, types=[Id(), Id()]))
+        position = sa.tuple_(events.c.tenant_id, events.c.identity, types=[Id(), Name16()])
+        query = query.where(position > sa.tuple_(*after, types=[Id(), Name16()]))
     query = query.order_by(events.c.tenant_id, events.c.identity).limit(limit)
     return [stored_event(row) for row in connection.execute(query).mappings()]
 
 
 def listing(
-    connection: Connection, *, after: tuple[datetime, UUID, UUID] | None, limit: int, tenant_id: UUID | None = None,
+    connection: Connection, *, after: tuple[datetime, UUID, bytes] | None, limit: int, tenant_id: UUID | None = None,
     type: str | None = None, resource: str | None = None, start: datetime | None = None, end: datetime | None = None,
 ) -> list[StoredEvent]:  # fmt: skip
     """A page of events by (time, tenant, identity), cancelled ones included."""

@@ -16,7 +16,7 @@ from app.domain.acceptance import Judged
 from app.domain.events import UsageEvent
 from app.storage.event_store import EventKey, usage_event
 from app.storage.tables import quarantine
-from app.storage.types import Id
+from app.storage.types import Id, Name16
 
 Closing = Literal["released", "duplicate", "conflict", "superseded"]
 
@@ -35,8 +35,9 @@ class Quarantined:
     status: str
 
 
-def keep(connection: Connection, rows: Sequence[tuple[UUID, Judged]], received_at: datetime) -> None:
-    """Keeps each under its quarantine id; a copy that is there stays, and is open again if it was closed."""
+def keep(connection: Connection, rows: Sequence[tuple[UUID, Judged, datetime]]) -> None:
+    """Keeps each, received at its instant, under its quarantine id; a copy that is there stays, and is open again if it
+    was closed."""
     if not rows:
         return
     insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(quarantine)
@@ -44,7 +45,7 @@ def keep(connection: Connection, rows: Sequence[tuple[UUID, Judged]], received_a
     statement = insert.on_conflict_do_update(
         index_elements=["tenant_id", "quarantine_id"], set_=reopened, where=quarantine.c.status != "open"
     )
-    values = {(item.tenant_id, key): _values(key, item, received_at) for key, item in rows}
+    values = {(item.tenant_id, key): _values(key, item, received_at) for key, item, received_at in rows}
     ordered = [values[key] for key in sorted(values, key=lambda key: (key[0].bytes, key[1].bytes))]
     connection.execute(statement, ordered)
 
@@ -66,7 +67,7 @@ def supersede(connection: Connection, accepted: Sequence[EventKey]) -> None:
     waiting = sa.select(quarantine.c.tenant_id).distinct().where(quarantine.c.tenant_id.in_(tenants), is_open)
     affected = set(connection.execute(waiting).scalars())
     keys = [key for key in accepted if key[0] in affected]
-    pair = sa.tuple_(quarantine.c.tenant_id, quarantine.c.identity, types=[Id(), Id()])
+    pair = sa.tuple_(quarantine.c.tenant_id, quarantine.c.identity, types=[Id(), Name16()])
     for start in range(0, len(keys), 500):
         chunk = keys[start : start + 500]
         connection.execute(quarantine.update().where(pair.in_(chunk), is_open).values(status="superseded"))

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKeyConstraint, Index, Table, UniqueConstraint
 
-from app.storage.types import ByteText, Digest, ExactDecimal, Id, Instant
+from app.storage.types import ByteText, Digest, ExactDecimal, Id, Instant, Name16
 
 metadata = sa.MetaData(
     naming_convention={
@@ -110,7 +110,7 @@ api_keys = _table(
 # --- events -----------------------------------------------------------------------------------------------------------
 
 events = _table(
-    "events", "distributed", _key("tenant_id", Id), _key("identity", Id), _text("source"), _text("id"),
+    "events", "distributed", _key("tenant_id", Id), _key("identity", Name16), _text("source"), _text("id"),
     _text("type"), _text("subject"), _text("resource"),
     _instant("time"),  # when it happened; when it was received where the event had no time
     Column("time_sent", sa.Boolean, nullable=False), _text("data"), _text("attributes"), _instant("received_at"),
@@ -123,7 +123,7 @@ quarantine = _table(
     "quarantine", "distributed",
     _key("tenant_id", Id),  # nil where no tenant claims the subject
     _key("quarantine_id", Id),  # made of subject, source, id and content: a repeat adds nothing
-    Column("identity", Id, nullable=False), _text("reason"), _text("detail"), _text("source"), _text("id"),
+    Column("identity", Name16, nullable=False), _text("reason"), _text("detail"), _text("source"), _text("id"),
     _text("type"), _text("subject"), _text("resource"), _instant("time"),
     Column("time_sent", sa.Boolean, nullable=False), _text("data"), _text("attributes"), _instant("received_at"),
     Column("digest", Digest, nullable=False),
@@ -133,7 +133,7 @@ quarantine = _table(
 
 buckets = _table(
     "buckets", "distributed", _key("tenant_id", Id), _key("meter_id", Id), _key("start", Instant),
-    _key("cell", Id),  # names (resource, dimensions)
+    _key("cell", Name16),  # names (resource, dimensions)
     _text("resource"), _text("dimensions"), Column("count", sa.BigInteger, nullable=False),
     Column("identity_sum", sa.BigInteger, nullable=False), _amount("sum", nullable=True),
     _amount("min", nullable=True), _amount("max", nullable=True),

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.aggregation import Bucket, BucketKey, Fold, Last
 from app.domain.events import microseconds
+from app.storage import packed_arrays
 from app.storage.tables import buckets
 from app.storage.types import decimal_text
 
@@ -24,6 +25,11 @@ _PG_TYPES = (
     "uuid", "uuid", "timestamptz", "uuid", "text", "text", "bigint", "bigint", "numeric", "numeric", "numeric",
     "numeric", "timestamptz", "text", "text",
 )  # fmt: skip
+
+
+def _parameter(kind: str) -> str:
+    """An array; of decimals, as texts that the server makes numbers of."""
+    return "%b::text[]::numeric[]" if kind == "numeric" else f"%b::{kind}[]"
 
 
 def _upsert(source: str, add: str, smaller: str, larger: str) -> str:
@@ -48,7 +54,7 @@ def _upsert(source: str, add: str, smaller: str, larger: str) -> str:
 
 
 _UPSERT_PG = _upsert(
-    f"SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _PG_TYPES)})",
+    f"SELECT * FROM unnest({', '.join(_parameter(kind) for kind in _PG_TYPES)})",
     "{0} + {1}", "least({0}, {1})", "greatest({0}, {1})",
 )  # fmt: skip
 _UPSERT_SQLITE = _upsert(
@@ -66,35 +72,62 @@ def add(connection: Connection, additions: Iterable[Bucket]) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(_UPSERT_SQLITE, [_sqlite_values(bucket) for bucket in ordered])
     else:
-        columns = zip(*map(_values, ordered), strict=True)
-        connection.exec_driver_sql(_UPSERT_PG, tuple(list(column) for column in columns))
+        connection.exec_driver_sql(_UPSERT_PG, _packed(ordered))
 
 
-def _order(bucket: Bucket) -> tuple[bytes, bytes, datetime, bytes]:
-    key = bucket.key
-    return key.tenant_id.bytes, key.meter_id.bytes, key.start, key.cell.bytes
+def _packed(rows: Sequence[Bucket]) -> tuple[packed_arrays.Packed, ...]:
+    """The columns in the order of _COLUMNS."""
+    keys, folds = [row.key for row in rows], [row.fold for row in rows]
+    lasts = [fold.last for fold in folds]
+    return (
+        packed_arrays.ids([key.tenant_id.bytes for key in keys]),
+        packed_arrays.ids([key.meter_id.bytes for key in keys]),
+        packed_arrays.instants([key.start for key in keys]), packed_arrays.ids([key.cell for key in keys]),
+        packed_arrays.texts([row.resource for row in rows]), packed_arrays.texts([row.dimensions for row in rows]),
+        packed_arrays.whole_numbers([fold.count for fold in folds]),
+        packed_arrays.whole_numbers([fold.identity_sum for fold in folds]),
+        packed_arrays.decimals([fold.sum for fold in folds]), packed_arrays.decimals([fold.min for fold in folds]),
+        packed_arrays.decimals([fold.max for fold in folds]),
+        packed_arrays.decimals([None if last is None else last.value for last in lasts]),
+        packed_arrays.instants([None if last is None else last.at for last in lasts]),
+        packed_arrays.texts([None if last is None else last.source for last in lasts]),
+        packed_arrays.texts([None if last is None else last.id for last in lasts]),
+    )  # fmt: skip
+
+
+def _order(bucket: Bucket) -> tuple[int, int, datetime, bytes]:
+    return _place(bucket.key)
+
+
+def _place(key: BucketKey) -> tuple[int, int, datetime, bytes]:
+    return key.tenant_id.int, key.meter_id.int, key.start, key.cell
 
 
 def _values(bucket: Bucket) -> tuple[Any, ...]:
+    """The row, as the columns' own types take it."""
     key, fold = bucket.key, bucket.fold
     last = fold.last
     latest = (None, None, None, None) if last is None else (last.value, last.at, last.source, last.id)
     return (
-        *key, bucket.resource, bucket.dimensions, fold.count, fold.identity_sum, fold.sum, fold.min, fold.max,
-        *latest,
+        key.tenant_id, key.meter_id, key.start, key.cell, bucket.resource, bucket.dimensions, fold.count,
+        fold.identity_sum, fold.sum, fold.min, fold.max, *latest,
     )  # fmt: skip
 
 
 def _sqlite_values(bucket: Bucket) -> tuple[Any, ...]:
-    return tuple(map(_sqlite_value, _values(bucket)))
+    """The row in SQLite's own forms."""
+    key, fold, last = bucket.key, bucket.fold, bucket.fold.last
+    own = (
+        key.tenant_id.bytes, key.meter_id.bytes, microseconds(key.start), key.cell, bucket.resource, bucket.dimensions,
+        fold.count, fold.identity_sum, _text(fold.sum), _text(fold.min), _text(fold.max),
+    )  # fmt: skip
+    if last is None:
+        return (*own, None, None, None, None)
+    return (*own, _text(last.value), microseconds(last.at), last.source, last.id)
 
 
-def _sqlite_value(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return value.bytes
-    if isinstance(value, datetime):
-        return microseconds(value)
-    return decimal_text(value) if isinstance(value, Decimal) else value
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else decimal_text(value)
 
 
 def replace(connection: Connection, key: BucketKey, bucket: Bucket | None) -> None:
@@ -112,7 +145,7 @@ def replace(connection: Connection, key: BucketKey, bucket: Bucket | None) -> No
 
 def lock(connection: Connection, keys: Sequence[BucketKey]) -> None:
     """Locks the rows of these keys, in order, until the transaction ends."""
-    for key in sorted(keys, key=lambda key: (key.tenant_id.bytes, key.meter_id.bytes, key.start, key.cell.bytes)):
+    for key in sorted(keys, key=_place):
         connection.execute(sa.select(buckets.c.count).where(*_is(key)).with_for_update())
 
 

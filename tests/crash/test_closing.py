@@ -18,7 +18,7 @@ from app.commands.close import close_all
 from app.domain.events import UsageEvent
 from app.domain.invoices import Invoice
 from app.operations.cancel_event import cancel_event
-from app.operations.ingest_events import ingest_events
+from app.operations.ingest_events import Post, ingest_events
 from app.operations.publish_plan import publish_plan
 from app.operations.put_meter import put_meter
 from app.operations.put_plan import put_plan
@@ -88,7 +88,8 @@ class World:
             text = f'{{"kwh": "{kwh}", "station": "{fields["station"]}"}}'
             sent.append(UsageEvent("/chargers/12", id, TYPE, company, "", at, text, fields))
             self.used[company, month][id] = kwh
-        outcomes = ingest_events(self.database, self.cache, sent, now=utc_now(), future=timedelta(days=1))
+        (outcomes,) = ingest_events(self.database, self.cache, [Post(sent, utc_now())], future=timedelta(days=1))
+        assert isinstance(outcomes, list)
         assert {outcome.status for outcome in outcomes} == {"accepted"}
 
     def take_back(self, rng: random.Random, count: int) -> None:

@@ -17,7 +17,7 @@ from app.domain.periods import Period
 from app.operations import catch_up_meters
 from app.operations.audit_books import audit_books
 from app.operations.close_period import open_books
-from app.operations.ingest_events import ingest_events
+from app.operations.ingest_events import Post, ingest_events
 from app.operations.put_meter import put_meter
 from app.operations.put_tenant import put_tenant
 from app.operations.rate_period import measure_stretch
@@ -112,7 +112,7 @@ def test_two_workers_on_one_catch_up_count_every_event_once(
         )
         for n in range(25)
     ]
-    ingest_events(database, cache, sent, now=NOW, future=timedelta(days=1))
+    ingest_events(database, cache, [Post(sent, NOW)], future=timedelta(days=1))
     put_meter(database, meter_from_wire("energy", ENERGY), now=NOW)
     monkeypatch.setattr(catch_up_meters, "_BATCH", 10)
     [job] = database.read(lambda connection: job_store.unfinished(connection, (catch_up_meters.JOB_KIND,)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from typing import Any
@@ -14,6 +15,7 @@ from app.api.answers import json_answer
 from app.api.dependencies import (
     MAX_LIMIT,
     Page,
+    bearer_token,
     catalog,
     database,
     encode_cursor,
@@ -26,21 +28,22 @@ from app.api.dependencies import (
     settle_catalog,
 )  # fmt: skip
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, query_parameter
+from app.api.intake import Body, ingest_caller, intake_of
 from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
 from app.api.problems import PROBLEM_BASE, problem_answer
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, NotFound, UnsupportedMediaType
+from app.domain.errors import BodyTooSlow, InvalidCursor, NotFound, UnsupportedMediaType
 from app.domain.events import QUARANTINE_REASONS, instant_text, parse_instant
 from app.observability import metrics
 from app.operations.cancel_event import cancel_event
-from app.operations.ingest_events import Outcome, ingest_events
+from app.operations.ingest_events import Outcome
 from app.operations.list_events import EventFilter, list_events, list_quarantine
 from app.operations.list_jobs import find_job, job_to_wire
 from app.operations.release_quarantine import start_release
 from app.operations.resolve_tenant import resolve_tenant
-from app.wire.events import BATCH, NDJSON, SINGLE, decode_events, event_to_wire
+from app.wire.events import BATCH, NDJSON, SINGLE, event_to_wire
 from app.wire.requests import cancellation_from_wire, release_from_wire
 
 router = Router(prefix="/v1", tags=["events"])
@@ -63,30 +66,31 @@ _PAGE = limit_and_cursor(MAX_LIMIT)
     **described(
         "ingest",
         {200: Answer("What became of each event. A single one that is rejected is answered 400.", ref("Ingested"))},
-        body=_EVENT_BODIES,
+        408, 429, body=_EVENT_BODIES,
     ),
-)
-async def post_events(request: Request, caller: Caller = Depends(require("ingest"))) -> Response:
+)  # fmt: skip
+async def post_events(request: Request) -> Response:
     """Keeps and counts usage events (CloudEvents 1.0), each once; answers for every one, after its commit."""
-    own = limits(request)
+    own, intake = limits(request), intake_of(request)
+    token = bearer_token(request)
+    caller = await ingest_caller(request, token)
     if "ce-specversion" in request.headers:
         raise UnsupportedMediaType("Binary mode is not spoken yet: send the event as one JSON object.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await read_plain_body(request, limit=own.max_body_bytes)
-    began = time.perf_counter()
-
-    def work() -> tuple[list[Outcome], bool]:
-        sent, single = decode_events(body, media_type, max_events=own.max_events)
-        outcomes = ingest_events(
-            database(request), catalog(request), sent, now=now(request), future=own.future, bound_to=caller.tenant_id
+    with intake.room() as room:
+        try:
+            async with asyncio.timeout(own.body_seconds):
+                content = await read_plain_body(request, limit=own.max_body_bytes, take=room.take)
+        except TimeoutError as error:
+            raise BodyTooSlow(f"The body did not come within {own.body_seconds} seconds.") from error
+        began = time.perf_counter()
+        taken = await intake.submit(
+            Body(content, media_type, now(request), caller, token), client=caller.key_id, size=len(content)
         )
-        return outcomes, single
-
-    outcomes, single = await run_in_threadpool(work)
-    _observe(outcomes, time.perf_counter() - began)
-    if single and outcomes[0].status == "rejected":
-        return problem_answer(request, 400, _problem(outcomes[0], ""))
-    return json_answer(_summary(outcomes))
+    _observe(taken.outcomes, time.perf_counter() - began)
+    if taken.is_single and taken.outcomes[0].status == "rejected":
+        return problem_answer(request, 400, _problem(taken.outcomes[0], ""))
+    return json_answer(_summary(taken.outcomes))
 
 
 def _observe(outcomes: list[Outcome], seconds: float) -> None:
@@ -170,14 +174,14 @@ async def get_events(
             row["cancelled_at"] = instant_text(stored.cancelled_at)
         data.append(row)
     last = shown[-1][0] if more else None
-    cursor = last and encode_cursor(f"{instant_text(last.at)} {last.tenant_id.hex} {last.identity.hex}")
+    cursor = last and encode_cursor(f"{instant_text(last.at)} {last.tenant_id.hex} {last.identity.hex()}")
     return json_answer({"data": data, "next_cursor": cursor})
 
 
 def _event_position(text: str) -> Any:
     try:
         at, tenant, identity = text.split(" ")
-        return parse_instant(at), UUID(tenant), UUID(identity)
+        return parse_instant(at), UUID(tenant), bytes.fromhex(identity)
     except ValueError as error:
         raise InvalidCursor("This cursor was not given out by this list.") from error
 
