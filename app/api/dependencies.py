@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Any
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from app.api.compression import inflated
 from app.domain.callers import Caller
 from app.domain.errors import (
     InvalidCursor,
@@ -153,26 +153,13 @@ async def read_body(request: Request, *, limit: int, take: Callable[[int], None]
 async def read_plain_body(request: Request, *, limit: int, take: Callable[[int], None]) -> bytes:
     """The body with its compression undone; the limit holds for what comes and for what it becomes."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip", "x-gzip"):
-        raise UnsupportedMediaType("A body may be compressed with gzip, and in no other way.")
+    if encoding not in ("identity", "gzip", "x-gzip", "zstd"):
+        raise UnsupportedMediaType("A body may be compressed with gzip or zstd, and in no other way.")
     body = await read_body(request, limit=limit, take=take)
     if encoding == "identity":
         return body
-    plain = await run_in_threadpool(_inflated, body, limit)
+    plain = await run_in_threadpool(inflated, body, encoding=encoding, limit=limit)
     take(len(plain))
-    return plain
-
-
-def _inflated(body: bytes, limit: int) -> bytes:
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        plain = inflater.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise Malformed("The body is not gzip, although Content-Encoding says so.") from error
-    if len(plain) > limit:
-        raise TooLarge(f"A body may have at most {limit} bytes once it is inflated.", limit_bytes=limit)
-    if not inflater.eof or inflater.unused_data:
-        raise Malformed("The gzip body is cut off, or something follows it.")
     return plain
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.service import ACME, ENERGY, SESSIONS, Api, event, set_up
+from app.api.compression import zstd
+from tests.service import ACME, ENERGY, OPERATOR, SESSIONS, Api, event, set_up
 
 
 def post(api: Api, events: Any, **rest: Any) -> Any:
@@ -263,23 +265,92 @@ def test_an_event_without_time_happened_when_it_came(api: Api) -> None:
     assert "time" not in api.get("/v1/events")["data"][0]
 
 
-def test_a_gzipped_body_is_inflated_within_the_limit(api: Api) -> None:
+def zstd_compress(body: bytes) -> bytes:
+    return zstd.compress(body)
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstd_compress)])
+def test_a_compressed_body_is_inflated_within_the_limit(
+    api: Api, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
     set_up(api)
 
-    def send(body: bytes, encoding: str = "gzip") -> Any:
+    def send(body: bytes, encoding: str = encoding) -> Any:
         headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
         return api.call("POST", "/v1/events", content=body, headers=headers)
 
-    whole = gzip.compress(json.dumps([event("1"), event("2")]).encode())
+    whole = compress(json.dumps([event("1"), event("2")]).encode())
     assert send(whole).json()["accepted"] == 2
     assert send(whole[:-9]).status_code == 400
+    assert send(whole + b"more").status_code == 400
     assert send(b"plain").status_code == 400
     assert send(whole, "br").status_code == 415
-    assert send(gzip.compress(b"[" + b" " * (17 * 1024 * 1024) + b"]")).status_code == 413
+    assert send(compress(b"[" + b" " * (17 * 1024 * 1024) + b"]")).status_code == 413
 
 
-def test_binary_mode_is_refused_by_name(api: Api) -> None:
-    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/x", "ce-type": "t"}
-    answer = api.call("POST", "/v1/events", {"kwh": 1}, headers=headers)
-    assert answer.status_code == 415
-    assert "Binary mode" in answer.json()["detail"]
+def test_a_frame_that_asks_for_a_huge_window_is_refused(api: Api) -> None:
+    """What it would be inflated with would take a gigabyte, whatever is in it."""
+    options: dict[int, int] = {zstd.CompressionParameter.window_log: 27}
+    compressor = zstd.ZstdCompressor(options=options)
+    body = compressor.compress(b"[") + compressor.compress(b" " * 9_000_000) + compressor.compress(b"]")
+    body += compressor.flush()
+    headers = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
+    assert api.call("POST", "/v1/events", content=body, headers=headers).status_code == 400
+
+
+# --- binary mode ------------------------------------------------------------------------------------------------------
+
+BINARY = {
+    "ce-specversion": "1.0", "ce-id": "b-1", "ce-source": "/chargers/12", "ce-type": "charging.session.ended",
+    "ce-subject": "acme", "ce-time": "2026-10-05T10:00:00Z",
+}  # fmt: skip
+
+
+def send_binary(api: Api, content: bytes, media_type: str = "application/json", **headers: str) -> Any:
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return api.call("POST", "/v1/events", content=content, headers=BINARY | {"Content-Type": media_type} | named)
+
+
+def test_binary_mode_is_the_same_event_as_structured_mode(api: Api) -> None:
+    set_up(api)
+    assert send_binary(api, b'{"kwh": "7.25", "station": "12"}', ce_traceparent="00-ab").json()["accepted"] == 1
+    structured = event("b-1", traceparent="00-ab")
+    assert post(api, [structured])["duplicates"] == 1
+    (row,) = api.get("/v1/events")["data"]
+    assert {name: row[name] for name in structured} == structured
+
+
+def test_the_texts_of_binary_mode_are_unescaped_once(api: Api) -> None:
+    api.put("/v1/tenants/garage", OPERATOR)
+    api.put("/v1/meters/sessions", SESSIONS)
+    api.put("/v1/tenants/acme", ACME | {"subjects": ["Zoë 100%", 'say "hi"']})
+    for number, subject in enumerate(("Zo%C3%AB%20100%25", '"say \\"hi\\""')):
+        assert send_binary(api, b"", ce_id=str(number), ce_subject=subject).json()["accepted"] == 1
+    assert {row["subject"] for row in api.get("/v1/events")["data"]} == {"Zoë 100%", 'say "hi"'}
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "headers", "status"),
+    [
+        (b"{}", "text/plain", {}, 415), (b"7,25", "text/csv", {}, 415), (b"{", "application/json", {}, 400),
+        (b"[1]", "application/json", {}, 400), (b"{}", "application/json", {"ce_datacontenttype": "text/plain"}, 400),
+        (b"{}", "application/json", {"ce_subject": "%ff"}, 400), (b"{}", "application/json", {"ce_time": "today"}, 400),
+        (b"{}", "application/json", {"ce_specversion": "0.3"}, 400), (b"{}", "application/json", {"ce_id": ""}, 400),
+    ],
+)  # fmt: skip
+def test_what_binary_mode_cannot_be_is_refused(
+    api: Api, content: bytes, media_type: str, headers: dict[str, str], status: int
+) -> None:
+    set_up(api)
+    answer = send_binary(api, content, media_type, **headers)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert api.get("/v1/events")["data"] == []
+
+
+def test_a_structured_event_may_have_the_headers_of_binary_mode_too(api: Api) -> None:
+    """The media type decides; the headers are then somebody else's."""
+    set_up(api)
+    headers = BINARY | {"Content-Type": "application/cloudevents+json"}
+    assert api.call("POST", "/v1/events", content=json.dumps(event("s-1")), headers=headers).json()["accepted"] == 1
+    assert [row["id"] for row in api.get("/v1/events")["data"]] == ["s-1"]

@@ -34,7 +34,7 @@ from app.api.problems import PROBLEM_BASE, problem_answer
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
-from app.domain.errors import BodyTooSlow, InvalidCursor, NotFound, UnsupportedMediaType
+from app.domain.errors import BodyTooSlow, InvalidCursor, NotFound
 from app.domain.events import QUARANTINE_REASONS, instant_text, parse_instant
 from app.observability import metrics
 from app.operations.cancel_event import cancel_event
@@ -43,7 +43,7 @@ from app.operations.list_events import EventFilter, list_events, list_quarantine
 from app.operations.list_jobs import find_job, job_to_wire
 from app.operations.release_quarantine import start_release
 from app.operations.resolve_tenant import resolve_tenant
-from app.wire.events import BATCH, NDJSON, SINGLE, event_to_wire
+from app.wire.events import BATCH, NDJSON, SINGLE, event_to_wire, structured_from_binary
 from app.wire.requests import cancellation_from_wire, release_from_wire
 
 router = Router(prefix="/v1", tags=["events"])
@@ -74,8 +74,6 @@ async def post_events(request: Request) -> Response:
     own, intake = limits(request), intake_of(request)
     token = bearer_token(request)
     caller = await ingest_caller(request, token)
-    if "ce-specversion" in request.headers:
-        raise UnsupportedMediaType("Binary mode is not spoken yet: send the event as one JSON object.")
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     with intake.room() as room:
         try:
@@ -83,6 +81,8 @@ async def post_events(request: Request) -> Response:
                 content = await read_plain_body(request, limit=own.max_body_bytes, take=room.take)
         except TimeoutError as error:
             raise BodyTooSlow(f"The body did not come within {own.body_seconds} seconds.") from error
+        if "ce-specversion" in request.headers and not media_type.startswith("application/cloudevents"):
+            content, media_type = structured_from_binary(request.headers.items(), media_type, content), SINGLE
         began = time.perf_counter()
         taken = await intake.submit(
             Body(content, media_type, now(request), caller, token), client=caller.key_id, size=len(content)
