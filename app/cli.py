@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from typer.core import TyperGroup
 from app import VERSION
 from app.commands.streams import err, show_error
 from app.domain.errors import BillingError, InvalidInput
-from app.settings import InvalidSetting
+from app.settings import InvalidSetting, described, unknown_variables
 
 MODULES = {
     "serve": "serve", "work": "serve", "migrate": "migrate", "apply": "apply", "import": "import_", "close": "close",
@@ -58,10 +59,19 @@ def _root(
     pass
 
 
+def _warn_of_unknown_settings() -> None:
+    """A misspelt setting would otherwise be a default that nobody chose."""
+    known = [item.variable for item in described()]
+    for name in unknown_variables(os.environ):
+        meant = get_close_matches(name, known, n=1)
+        err.print(f"There is no setting {name}{f': did you mean {meant[0]}?' if meant else '.'}", markup=False)
+
+
 def main() -> None:
     """The command, with errors as lines for a person and not as a traceback."""
     # Set by somebody for another program, it would mix that one's counts, or an earlier run's, with ours.
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    _warn_of_unknown_settings()
     try:
         commands(prog_name="quotepart")
     except InvalidSetting as error:
@@ -70,5 +80,7 @@ def main() -> None:
     except BillingError as error:
         show_error(error.detail)
         for problem in error.problems if isinstance(error, InvalidInput) else ():
+            if problem.detail in error.detail:
+                continue
             err.print(f"  {problem.pointer}: {problem.detail}", markup=False, soft_wrap=True)
         sys.exit(1)

@@ -29,7 +29,7 @@ from app.operations.refresh_gauges import Gauges
 from app.settings import Settings
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
-from app.storage.migrate import check_revision, check_schema, revision_of
+from app.storage.migrate import check_revision, check_schema, place_of, revision_of
 from app.workers.runner import JOB_KINDS, Runner
 
 _log = logging.getLogger("quotepart")
@@ -88,7 +88,7 @@ def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs:
         intake.start()
         if run_jobs:
             runner.start()
-        _log.info("started", extra={"version": VERSION, "database": database.engine.dialect.name, "jobs": run_jobs})
+        _log.info("started", extra={"version": VERSION, "database": place_of(settings.database_url), "jobs": run_jobs})
         yield
         await run_in_threadpool(intake.stop)
         await run_in_threadpool(runner.stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -149,6 +150,56 @@ def test_a_database_of_a_newer_version_is_left_alone(sqlite_url: str) -> None:
     for command in ("migrate", "serve", "audit"):
         refused = run(command, url=sqlite_url, expect=1)
         assert "9999" in refused.stderr and "newer version" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_a_database_that_is_not_there_is_named_whole(tmp_path: Path) -> None:
+    for command in ("audit", "serve"):
+        assert f"{tmp_path / 'no.db'}" in run(command, url=f"sqlite:///{tmp_path / 'no.db'}", expect=1).stderr
+    assert f"{tmp_path / 'no.db'} is at" in run("migrate", url=f"sqlite:///{tmp_path / 'no.db'}").stderr
+
+
+def test_a_file_that_is_no_database_or_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    prints, other = tmp_path / "prints.csv", tmp_path / "other.db"
+    prints.write_text("job,ended\n1,2\n" * 1000)
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE albums (name)")
+    for file, why in ((prints, "not a database"), (other, "another program")):
+        before = sqlite3.connect(file).execute("SELECT name FROM sqlite_master").fetchall() if file is other else None
+        refused = run("migrate", url=f"sqlite:///{file}", expect=1)
+        assert why in refused.stderr and "Traceback" not in refused.stderr
+        if before is not None:
+            assert sqlite3.connect(file).execute("SELECT name FROM sqlite_master").fetchall() == before
+    assert prints.read_text() == "job,ended\n1,2\n" * 1000
+    assert "not a database" in findings(f"sqlite:///{prints}", expect=1)["database"][1]
+
+
+def test_a_misspelt_setting_is_told_at_once(sqlite_url: str) -> None:
+    told = run("audit", url=sqlite_url, QUOTEPART_DATABSE_URL="x").stderr
+    assert "QUOTEPART_DATABSE_URL" in told and "did you mean QUOTEPART_DATABASE_URL?" in told
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(sqlite_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for arguments in (("serve", "--port", port), ("work", "--metrics-port", port)):
+            refused = run(*arguments, url=sqlite_url, expect=1)
+            assert f"127.0.0.1:{port}" in refused.stderr and "started" not in refused.stderr
+
+
+def test_keys_are_listed_without_their_secrets(sqlite_url: str) -> None:
+    token = run("keys", "create", "--scope", "read", "--name", "reporting", url=sqlite_url).stdout.strip()
+    run("keys", "revoke", token, url=sqlite_url)
+    listed = run("keys", "list", "--json", url=sqlite_url).stdout
+    (key,) = json.loads(listed)
+    assert (key["key"], key["name"], key["scopes"]) == (token.split("_")[1], "reporting", ["read"])
+    assert key["revoked_at"] is not None
+    assert token.split("_", 2)[2] not in listed + run("keys", "list", url=sqlite_url).stdout
+
+
+def test_what_cannot_be_written_is_one_line(sqlite_url: str, tmp_path: Path) -> None:
+    for command in ("openapi", "catalog-schema"):
+        refused = run(command, "--output", str(tmp_path / "no" / "file.json"), url=sqlite_url, expect=1)
+        assert "cannot write" in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_a_command_that_there_is_not_is_told_with_what_there_is(sqlite_url: str) -> None:

@@ -18,7 +18,7 @@ from app.domain.errors import NotReady
 from app.settings import InvalidSetting, Settings, unknown_variables
 from app.storage import audit_store, health, job_store, quarantine_store, tenant_store
 from app.storage.database import Database
-from app.storage.migrate import check_schema
+from app.storage.migrate import check_schema, place_of
 
 _CLOCKS_MAY_DIFFER = timedelta(seconds=5)
 _AUDIT_EVERY = timedelta(days=7)
@@ -76,7 +76,12 @@ def _findings() -> Iterator[Finding]:
 def _settings(settings: Settings) -> Finding:
     unknown = unknown_variables(os.environ)
     if unknown:
-        return Finding("settings", "wrong", f"there is no setting {', '.join(unknown)}", "see the list in the README")
+        return Finding(
+            "settings",
+            "wrong",
+            f"there is no setting {', '.join(unknown)}",
+            "`make docs` has the list (reference/settings)",
+        )
     if settings.bootstrap_key:
         return Finding(
             "settings", "mind", "QUOTEPART_BOOTSTRAP_KEY is set",
@@ -90,7 +95,11 @@ def _time_zones() -> Finding:
 
 
 def _of_database(connection: Connection, settings: Settings) -> Iterator[Finding]:
-    yield Finding("database", "wrong" if health.is_old(connection) else "good", health.version(connection))
+    yield Finding(
+        "database",
+        "wrong" if health.is_old(connection) else "good",
+        f"{health.version(connection)}, {place_of(settings.database_url)}",
+    )
     drift = health.drift(connection)
     yield Finding(
         "schema", "wrong" if drift else "good", "; ".join(drift[:5]) or "as this version made it",
@@ -135,6 +144,10 @@ def _operator(connection: Connection) -> Finding:
     if operator is None:
         return Finding(
             "operator", "mind", "no tenant is the operator", "nobody can be billed: mark the seller's tenant"
+        )
+    if operator.legal is None or operator.legal.address is None:
+        return Finding(
+            "operator", "mind", f"{operator.key} has no legal address", "its invoices lack what the law wants"
         )
     return Finding("operator", "good", operator.key)
 

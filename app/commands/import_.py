@@ -14,8 +14,8 @@ from rich.table import Column, Table
 
 from app.commands.terminal import AsJson, Quiet, err, fail, out, show
 from app.importing.record import ImportReport
+from app.importing.replay import ImportStopped, Retrying, connect, report_beside, run_import
 from app.importing.replay import Progress as ImportProgress
-from app.importing.replay import connect, run_import
 from app.settings import Settings
 
 commands = typer.Typer()
@@ -37,12 +37,24 @@ def import_(
     key = settings.api_key or settings.bootstrap_key
     if not key:
         fail("set QUOTEPART_API_KEY to a key with the ingest scope (`quotepart keys create --scope ingest`)", code=2)
-    with connect(url) as client, import_bar(quiet=quiet) as on_progress:
-        done = run_import(
-            file, mapping, client=client, key=key, batch_size=batch_size, on_progress=on_progress, state_path=state,
-            report_path=report,
-        )  # fmt: skip
-    show(asdict(done), as_json=as_json, otherwise=lambda: None if quiet else show_import(done))
+    retrying = Retrying() if quiet else Retrying(tell=_remark)
+    try:
+        with connect(url) as client, import_bar(quiet=quiet) as on_progress:
+            done = run_import(
+                file, mapping, client=client, key=key, batch_size=batch_size, on_progress=on_progress,
+                state_path=state, report_path=report, retrying=retrying,
+            )  # fmt: skip
+    except ImportStopped as stop:
+        _remark(f"Stopped. {stop.rows_acknowledged} rows are acknowledged; the same command goes on from there.")
+        raise typer.Exit(130) from stop
+    show(asdict(done), as_json=as_json, otherwise=lambda: None)
+    if not (as_json or quiet):
+        show_import(done)
+        show_remarks(done, report or report_beside(file))
+
+
+def _remark(sentence: str) -> None:
+    err.print(sentence, markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -61,3 +73,14 @@ def show_import(done: ImportReport) -> None:
     for name, number in asdict(done).items():
         table.add_row(name, str(number))
     out.print(table)
+
+
+def show_remarks(done: ImportReport, report_path: Path) -> None:
+    """Where it says why something was not accepted, and that nothing was sent where no row asked for it."""
+    if done.not_accepted:
+        one_event_a_row = done.events + done.unmapped + done.skipped == done.rows
+        listed = "rows" if one_event_a_row else "rows and events"
+        were = "row was" if done.not_accepted == 1 else f"{listed} were"
+        out.print(f"{done.not_accepted} {were} not accepted; why: {report_path}", markup=False, soft_wrap=True)
+    if done.rows and done.rows == done.skipped:
+        out.print("no row met `when`", markup=False)

@@ -6,7 +6,7 @@ import typer
 
 from app.commands.terminal import Quiet, err
 from app.settings import Settings
-from app.storage.migrate import upgrade
+from app.storage.migrate import place_of, upgrade
 
 commands = typer.Typer()
 
@@ -14,6 +14,7 @@ commands = typer.Typer()
 @commands.command()
 def migrate(quiet: Quiet = False) -> None:
     """Bring the database to the schema of this version; does nothing where it is there already."""
-    upgrade(Settings.from_environment().database_url)
+    url = Settings.from_environment().database_url
+    upgrade(url)
     if not quiet:
-        err.print("The database is at the newest schema.")
+        err.print(f"{place_of(url)} is at the newest schema.", markup=False, soft_wrap=True)

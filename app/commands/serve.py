@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import typer
 import uvicorn
 
 from app.commands.bounded_http import BoundedHttp
+from app.commands.terminal import fail
 from app.observability.exposition import METRICS_DIRECTORY
 from app.observability.logs import logging_config
 from app.settings import Settings, secrets_of
@@ -30,6 +32,7 @@ def serve(
     """Serve the HTTP API, and run its jobs beside it (unless QUOTEPART_RUN_JOBS=no)."""
     settings = Settings.from_environment()
     check_schema(settings.database_url)
+    _check_free(host, port)
     with _shared_metrics(workers):
         _run("app.main:create_served_app", settings, host=host, port=port, workers=workers)
 
@@ -44,7 +47,17 @@ def work(
     """Run the jobs (billing runs, catching up with catalog changes) apart from `serve`; as many as you like."""
     settings = Settings.from_environment()
     check_schema(settings.database_url)
+    _check_free(metrics_host, metrics_port)
     _run("app.main:create_worker", settings, host=metrics_host, port=metrics_port, workers=1)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Ends the command where something else listens there, before anything is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        fail(f"cannot listen on {host}:{port} ({error.strerror}): end the other program, or name another port")
 
 
 def _run(application: str, settings: Settings, **rest: Any) -> None:

@@ -41,7 +41,7 @@ def instant(text: str) -> datetime:
     try:
         return parse_instant(f"{text}T00:00:00Z" if len(text) == 10 else text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise typer.BadParameter("write a date (2026-11-01) or an instant (2026-11-01T00:00:00Z)") from error
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def bar(*, quiet: bool = False) -> Progress:
     """A progress bar on stderr; nothing where that is no terminal."""
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=err, disable=quiet or not err.is_terminal,
+        console=err, disable=quiet or not err.is_terminal, transient=True,
     )  # fmt: skip
 
 

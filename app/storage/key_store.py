@@ -35,6 +35,25 @@ def add_key(connection: Connection, key: StoredKey, now: datetime) -> None:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """What may be told of a key: everything but its secret."""
+
+    key_id: str
+    name: str
+    scopes: str
+    tenant_key: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def list_keys(connection: Connection) -> list[ListedKey]:
+    """Every key there ever was, oldest first."""
+    columns = [api_keys.c[name] for name in ListedKey.__dataclass_fields__]
+    rows = connection.execute(sa.select(*columns).order_by(api_keys.c.created_at, api_keys.c.key_id))
+    return [ListedKey(*row) for row in rows]
+
+
 def find_key(connection: Connection, key_id: str) -> StoredKey | None:
     """The key, unless it was revoked."""
     row = connection.execute(

@@ -17,6 +17,8 @@ from app.domain.errors import NotReady
 from app.storage.database import Database
 from app.storage.migrations_location import migrations_path
 
+_CANNOT_BE_USED = (sa.exc.OperationalError, sa.exc.DatabaseError)
+"""Not reached, or no database at all; what is derived from them is a fault in a statement."""
 _ADVISORY_LOCK = 7_205_759  # any number that is ours alone; two processes that migrate at once take turns
 
 
@@ -30,6 +32,7 @@ def _config(url: str) -> Config:
 def upgrade(url: str, revision: str = "head") -> None:
     """The database at the newest schema (or the revision named); does nothing where it is there already."""
     with _reaching(), _alone(url):
+        _check_own(url)
         found = current_revision(url)
         if found is not None and not _is_known(found):
             check_revision(found)
@@ -48,8 +51,7 @@ def head_revision() -> str:
 
 def current_revision(url: str) -> str | None:
     """The revision the database is at; None for an empty one. Raises what the driver raises if it cannot be reached."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database and not Path(parsed.database).exists():
+    if _is_missing_file(url):
         return None  # to look would be to make the file
     database = Database.open(url)
     try:
@@ -66,6 +68,11 @@ def check_schema(url: str) -> None:
     """Raises NotReady with what to do about it, also where there is no database to ask."""
     with _reaching():
         found = current_revision(url)
+    if found is None and _is_missing_file(url):
+        raise NotReady(
+            f"There is no database {place_of(url)} (QUOTEPART_DATABASE_URL says which). Is it in another directory? "
+            "Else run `quotepart migrate`."
+        )
     check_revision(found)
 
 
@@ -77,6 +84,32 @@ def check_revision(found: str | None) -> None:
     if found != wanted:
         state = f"at schema {found}" if found else "empty"
         raise NotReady(f"The database is {state}, this version needs {wanted}: run `quotepart migrate` first.")
+
+
+def place_of(url: str) -> str:
+    """Where the database is, for a person: the file's whole path, or the URL without its password."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return str(Path(parsed.database).resolve())
+    return parsed.render_as_string(hide_password=True)
+
+
+def _is_missing_file(url: str) -> bool:
+    parsed = sa.make_url(url)
+    return parsed.get_backend_name() == "sqlite" and bool(parsed.database) and not Path(str(parsed.database)).exists()
+
+
+def _check_own(url: str) -> None:
+    """Raises NotReady where the database holds another program's tables."""
+    if current_revision(url) is not None:
+        return
+    database = Database.open(url)
+    try:
+        found = database.read(lambda connection: sa.inspect(connection).get_table_names())
+    finally:
+        database.close()
+    if set(found) - {"alembic_version"}:
+        raise NotReady(f"{place_of(url)} holds tables of another program: name an empty database.")
 
 
 def _is_known(revision: str) -> bool:
@@ -92,7 +125,9 @@ def _reaching() -> Iterator[None]:
         raise NotReady(
             "QUOTEPART_DATABASE_URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
         ) from error
-    except (sa.exc.OperationalError, OSError) as error:
+    except (sa.exc.DatabaseError, OSError) as error:
+        if isinstance(error, sa.exc.DatabaseError) and type(error) not in _CANNOT_BE_USED:
+            raise
         reason = " ".join(str(getattr(error, "orig", error)).split())
         raise NotReady(f"The database cannot be used (QUOTEPART_DATABASE_URL names it): {reason}") from error
 
