@@ -15,6 +15,8 @@ _CONTRACT = Path(__file__).resolve().parents[1] / "openapi" / "openapi.json"
 _SAYS_NOTHING = "Successful Response"
 """What the framework writes where nobody wrote anything."""
 _METHODS = ("get", "post", "put", "patch", "delete")
+_FIRST = ("events", "usage", "catalog", "billing")
+"""The tags that a reader comes for; what the service says of itself follows them."""
 
 _HEAD = """# HTTP interface
 
@@ -43,7 +45,8 @@ def pages() -> dict[str, str]:
     for method, path, operation in _operations(contract):
         by_tag.setdefault(operation.get("tags", ["other"])[0], []).append((method, path, operation))
     texts = {f"{tag}.md": _page(tag, operations, contract) for tag, operations in by_tag.items()}
-    return {"index.md": _HEAD + "".join(_listed(tag, by_tag[tag]) for tag in by_tag), **texts}
+    tags = dict.fromkeys([*_FIRST, *by_tag])
+    return {"index.md": _HEAD + "".join(_listed(tag, by_tag[tag]) for tag in tags), **texts}
 
 
 def _operations(contract: Any) -> Iterator[tuple[str, str, Any]]:

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from app.domain.events import MAX_TEXT_LENGTH, instant_text
 from app.domain.meters import ABSENT, read_path
-from app.importing.rows import JSON_NUMBER, JsonNumber, Layout, Row
+from app.importing.rows import JSON_NUMBER, NOT_UTF8, JsonNumber, Layout, Row, foreign_columns
 from app.importing.times import TimeRules, Unit, elapsed, read_instant, read_stretch
 
 _KEY_SEPARATOR = "|"
@@ -146,7 +146,7 @@ def map_row(mapping: FileMapping, row: Row) -> tuple[MappedEvent, ...]:
     documents = [_document(event, row) for event in wanted]
     if len({(document["source"], document["id"]) for document in documents}) < len(documents):
         raise UnmappableRow('two events of this row have the same id; add a {text: ".."} to the `id` of one')
-    return tuple(MappedEvent(document["id"], _encoded(document)) for document in documents)
+    return tuple(MappedEvent(document["id"], _encoded(document, row)) for document in documents)
 
 
 def holds(condition: Condition, row: Row) -> bool:
@@ -299,8 +299,10 @@ def json_text(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
-def _encoded(document: dict[str, Any]) -> bytes:
+def _encoded(document: dict[str, Any], row: Row) -> bytes:
     try:
         return json_text(document).encode()
     except UnicodeEncodeError as error:
-        raise UnmappableRow("a value holds bytes that are not UTF-8") from error
+        foreign = ", ".join(map(repr, foreign_columns(row.values)))
+        reason = f"{foreign} {NOT_UTF8.format('LATIN1')}" if foreign else "a value holds bytes that are not UTF-8"
+        raise UnmappableRow(reason) from error

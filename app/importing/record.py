@@ -4,6 +4,7 @@ Two files: the *state*, a few lines of JSON with the number of rows that the ser
 a CSV line for every row or event that was not accepted. After each answer the report is written first, then the state,
 which also remembers how long the report was: a process killed in between leaves lines that the next one cuts off and
 writes again. The state is removed at the end; it counts for nothing when the file, the mapping or the service differ.
+A report that lists nothing is removed with it, unless it is to be kept.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ class ImportReport:
     rejected: int = 0
     unmapped: int = 0
     skipped: int = 0
+
+    @property
+    def not_accepted(self) -> int:
+        """How many rows and events the report lists, listed duplicates aside."""
+        return self.conflicts + self.quarantined + self.rejected + self.unmapped
 
     def __add__(self, other: ImportReport) -> ImportReport:
         return ImportReport(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
@@ -83,12 +89,14 @@ class Origin:
 class ImportRecord:
     """The state and the report of one import, on disk."""
 
-    def __init__(self, origin: Origin, *, state_path: Path, report_path: Path) -> None:
+    def __init__(self, origin: Origin, *, state_path: Path, report_path: Path, keep_empty_report: bool = False) -> None:
         self.rows_done = 0
         self.report = ImportReport()
         self._origin = origin
         self._state_path = state_path
         self._report_path = report_path
+        self._keep_empty_report = keep_empty_report
+        self._finished = False
 
     def __enter__(self) -> Self:
         """Takes up where an interrupted import of the same origin ended. Raises InvalidInput for unwritable places."""
@@ -98,7 +106,7 @@ class ImportRecord:
             self._file.truncate(length)
             self._file.seek(length)
             if not length:
-                self._write([_REPORT_HEADER])
+                self._file.write(_csv_lines([_REPORT_HEADER]))
             self._save()
         except OSError as error:
             raise InvalidInput(
@@ -108,21 +116,27 @@ class ImportRecord:
         return self
 
     def __exit__(self, *_: object) -> None:
+        empty = self._file.tell() <= len(_csv_lines([_REPORT_HEADER]))
         self._file.close()
-        if not self.rows_done:
-            # Nothing to take up: the file could not be read, or not a single batch was taken.
-            self._state_path.unlink(missing_ok=True)
+        if self.rows_done and not self._finished:
+            return
+        # Nothing to take up: all is done, the file could not be read, or not a single batch was taken.
+        self._state_path.unlink(missing_ok=True)
+        if empty and not self._keep_empty_report:
+            self._report_path.unlink(missing_ok=True)
 
     def acknowledge(self, rows: int, outcome: ImportReport, faults: Iterable[NotAccepted]) -> None:
         """Notes that the service has answered for the rows up to the `rows`th."""
-        self._write([(str(fault.row), fault.id, fault.status, fault.reason, fault.detail) for fault in faults])
+        self._file.write(
+            _csv_lines((str(fault.row), fault.id, fault.status, fault.reason, fault.detail) for fault in faults)
+        )
         self.rows_done = rows
         self.report += outcome
         self._save()
 
     def finish(self) -> None:
         """Notes that all is done: the next import of the file starts at its first row."""
-        self._state_path.unlink(missing_ok=True)
+        self._finished = True
 
     def _take_up(self) -> int:
         """Restores an interrupted import and returns the length of its report; 0 where there is nothing to restore."""
@@ -138,13 +152,8 @@ class ImportRecord:
             # Starting over costs time and no more: what was sent before comes back as duplicates.
             return 0
 
-    def _write(self, lines: list[tuple[str, ...]]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(lines)
-        self._file.write(text.getvalue().encode("utf-8", "backslashreplace"))
-        self._file.flush()
-
     def _save(self) -> None:
+        self._file.flush()
         state = {
             "origin": asdict(self._origin),
             "rows_done": self.rows_done,
@@ -155,3 +164,9 @@ class ImportRecord:
         draft = self._state_path.with_name(self._state_path.name + ".new")
         draft.write_text(json.dumps(state, indent=1))
         os.replace(draft, self._state_path)
+
+
+def _csv_lines(lines: Iterable[tuple[str, ...]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue().encode("utf-8", "backslashreplace")

@@ -7,6 +7,7 @@ process is killed after the second, the next run starts at row 2 001.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ from app.importing.rows import Row, UnreadableRow, UsageFile
 BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
 _OUTCOMES = ("accepted", "duplicates", "conflicts", "quarantined", "rejected")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_UNCONNECTED = (httpx.ConnectError, httpx.ConnectTimeout)
+_PASSING = (408, 429, 500, 502, 503, 504)
+_CONFLICT = "an event with this source and id is there with other content; the first stays"
 _MAX_BATCH_BYTES = 4 * 1024 * 1024
 _MAX_SILENT_BATCHES = 10
 """A batch also ends after this many times its size in rows, so that rows without events show up as progress."""
@@ -43,17 +47,31 @@ class Progress:
     report: ImportReport
 
 
+class ImportStopped(KeyboardInterrupt):
+    """Somebody stopped the import; what was acknowledged stands, and the next run goes on from there."""
+
+    def __init__(self, rows_acknowledged: int) -> None:
+        super().__init__()
+        self.rows_acknowledged = rows_acknowledged
+
+
 @dataclass(frozen=True, slots=True)
 class Retrying:
     """How often a request is tried, and how long to wait between: each pause up to twice the one before, drawn at
-    random from its upper half so that clients that failed together do not return together."""
+    random from its upper half so that clients that failed together do not return together.
+
+    A service that was never reached is more likely at another address than starting: then `first_connections` attempts
+    are all. `tell` gets a sentence before each pause.
+    """
 
     attempts: int = 8
+    first_connections: int = 2
     first_pause_seconds: float = 0.5
     longest_pause_seconds: float = 30.0
     longest_retry_after_seconds: float = 600.0
     sleep: Callable[[float], None] = time.sleep
     draw: Callable[[], float] = random.random
+    tell: Callable[[str], None] = lambda sentence: None
 
     def pause_seconds(self, attempt: int, retry_after: float | None) -> float:
         """The wait after the `attempt`th failure (from 1); never shorter than what the service asked for."""
@@ -67,10 +85,14 @@ class Retrying:
 def connect(base_url: str) -> httpx.Client:
     """A client for a service, to be closed by the caller. Raises InvalidInput for what is no address."""
     try:
-        host = urlsplit(base_url).hostname
+        address = urlsplit(base_url)
+        if "://" not in base_url:
+            raise ValueError("write http:// before it")
+        if address.path.rstrip("/").endswith("/v1"):
+            raise ValueError("leave /v1 out")
         # A proxy named in the environment has no business between this process and its neighbour.
         return httpx.Client(
-            base_url=base_url, timeout=httpx.Timeout(120, connect=10), trust_env=host not in _LOOPBACK
+            base_url=base_url, timeout=httpx.Timeout(120, connect=10), trust_env=address.hostname not in _LOOPBACK
         )  # fmt: skip
     except (httpx.InvalidURL, ValueError) as error:
         raise InvalidInput(f"{base_url!r} is no address of a service: {error}.") from error
@@ -92,34 +114,43 @@ def run_import(
     """What became of every row of the file, once the service has answered for all of them.
 
     The client knows the service's address (`connect`); the key needs the scope `ingest`. Without paths, state and
-    report lie beside the file, as `<name>.import-state.json` and `<name>.not-accepted.csv`. An interrupted import goes
-    on after its last acknowledged row; its counts go on as well. Raises InvalidInput (mapping, file, places),
-    NotAuthenticated, NotAllowed, and Unavailable when the service does not answer: what was acknowledged then stands.
+    report lie beside the file, as `<name>.import-state.json` and `<name>.not-accepted.csv`; such a report is there
+    only where it lists something. An interrupted import goes on after its last acknowledged row; its counts go on as
+    well. Raises InvalidInput (mapping, file, places), NotAuthenticated, NotAllowed, Unavailable when the service does
+    not answer, and ImportStopped for a KeyboardInterrupt: what was acknowledged then stands.
     """
     if batch_size < 1:
         raise InvalidInput(f"A batch has at least one event, not {batch_size}.")
     mapping = load_mapping(mapping_path)
     origin = Origin.of(path, mapping=mapping.digest, service=str(client.base_url))
-    beside = path.with_name
     record = ImportRecord(
         origin,
-        state_path=state_path or beside(f"{path.name}.import-state.json"),
-        report_path=report_path or beside(f"{path.name}.not-accepted.csv"),
+        state_path=state_path or path.with_name(f"{path.name}.import-state.json"),
+        report_path=report_path or report_beside(path),
+        # Who names a report reads it next, empty or not.
+        keep_empty_report=report_path is not None,
     )
     file = UsageFile(path, mapping.layout, columns_needed=mapping.columns_needed)
     sender = _Sender(client, key, retrying or Retrying())
     with file, record:
-        for batch in _batches(file, mapping, batch_size=batch_size, rows_done=record.rows_done):
-            try:
+        try:
+            for batch in _batches(file, mapping, batch_size=batch_size, rows_done=record.rows_done):
                 answers = sender.send(batch.events)
-            except BillingError as error:
-                error.facts["rows_acknowledged"] = record.rows_done
-                raise
-            record.acknowledge(batch.last_row, _counted(batch, answers), _faults(batch, answers, list_duplicates))
-            if on_progress is not None:
-                on_progress(Progress(file.bytes_read, file.bytes_total, record.report))
+                record.acknowledge(batch.last_row, _counted(batch, answers), _faults(batch, answers, list_duplicates))
+                if on_progress is not None:
+                    on_progress(Progress(file.bytes_read, file.bytes_total, record.report))
+        except BillingError as error:
+            error.facts["rows_acknowledged"] = record.rows_done
+            raise
+        except KeyboardInterrupt as stop:
+            raise ImportStopped(record.rows_done) from stop
         record.finish()
     return record.report
+
+
+def report_beside(path: Path) -> Path:
+    """Where the rows of a file that were not accepted are listed, if no other place is named."""
+    return path.with_name(f"{path.name}.not-accepted.csv")
 
 
 # --- rows into batches -----------------------------------------------------------------------------------------------
@@ -199,11 +230,14 @@ class _Answers:
         return _Answers(self.counts + other.counts, self.exceptions + moved)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sender:
+    """Sends to one service; `reached` once a connection to it was made."""
+
     client: httpx.Client
     key: str
     retrying: Retrying
+    reached: bool = False
 
     def send(self, events: list[MappedEvent]) -> _Answers:
         """The answer for every event. A request that is too large for the service is sent as two halves."""
@@ -226,28 +260,43 @@ class _Sender:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": BATCH_MEDIA_TYPE}
         attempts = self.retrying.attempts
         for attempt in range(1, attempts + 1):
-            retry_after = None
+            limit, retry_after = attempts, None
             try:
                 response = self.client.post("/v1/events", content=body, headers=headers)
-                if not _is_passing(response.status_code):
+                self.reached = True
+                if response.status_code not in _PASSING:
                     return response
-                failure = f"it answered {response.status_code}"
+                failure = f"answered {response.status_code}"
                 retry_after = _retry_after_seconds(response)
             except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
                 raise InvalidInput(f"No request can be made to {self.client.base_url}: {error}.") from error
             except httpx.TransportError as error:
                 # It may or may not have arrived; sending it again is safe either way.
-                failure = str(error) or type(error).__name__
-            if attempt < attempts:
-                self.retrying.sleep(self.retrying.pause_seconds(attempt, retry_after))
+                failure = f"does not answer ({_reason(error)})"
+                self.reached = self.reached or not isinstance(error, _UNCONNECTED)
+                limit = attempts if self.reached else min(attempts, self.retrying.first_connections)
+                if not self.reached and attempt >= limit:
+                    raise Unavailable(
+                        f"Nothing answers at {self.client.base_url} ({_reason(error)}): "
+                        "does `quotepart serve` run, and on this port? See --url."
+                    ) from error
+            if attempt < limit:
+                self._pause(attempt, limit, failure, retry_after)
         raise Unavailable(
-            f"The service at {self.client.base_url} took no batch in {attempts} attempts: {failure}. "
+            f"The service at {self.client.base_url} took no batch in {attempts} attempts: it {failure}. "
             "What it acknowledged stands; run the same import again to go on from there."
         )
 
+    def _pause(self, attempt: int, limit: int, failure: str, retry_after: float | None) -> None:
+        seconds = self.retrying.pause_seconds(attempt, retry_after)
+        self.retrying.tell(
+            f"{self.client.base_url} {failure}; trying again in {math.ceil(seconds)} s ({attempt + 1} of {limit})"
+        )
+        self.retrying.sleep(seconds)
 
-def _is_passing(status: int) -> bool:
-    return status in (408, 429) or status >= 500
+
+def _reason(error: httpx.TransportError) -> str:
+    return str(error) or type(error).__name__
 
 
 def _retry_after_seconds(response: httpx.Response) -> float | None:
@@ -328,7 +377,7 @@ def _fault(row: int, event_id: str, item: dict[str, Any]) -> NotAccepted:
     problem = problem if isinstance(problem, dict) else {}
     status = str(item.get("status", ""))
     reason = str(item.get("reason") or str(problem.get("type", "")).rsplit("/", 1)[-1] or status)
-    details = [str(item.get("detail") or problem.get("detail") or "")]
+    details = [str(item.get("detail") or problem.get("detail") or (_CONFLICT if status == "conflict" else ""))]
     for error in problem.get("errors") or ():
         if isinstance(error, dict) and error.get("detail") not in details:
             details.append(str(error.get("detail")))

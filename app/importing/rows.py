@@ -7,6 +7,7 @@ of `a,b` / `1,2` / `3` / `4,5` the second row is unreadable ("1 field where the 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -27,6 +28,11 @@ FORMATS: tuple[Format, ...] = ("csv", "jsonl")
 _SUFFIXES: Mapping[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _GZIP_START = b"\x1f\x8b"
+_UTF16_STARTS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OTHER_DELIMITERS = {";": ";", "\t": "\\t", "|": "|"}
+"""As they stand in a file, and as YAML writes them."""
+_FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
+NOT_UTF8 = "is not UTF-8 ({0}?): `iconv -f {0} -t UTF-8`"
 
 
 class JsonNumber(str):
@@ -100,8 +106,12 @@ class UsageFile:
             ) from error
 
     def _rows(self) -> Iterator[Row | UnreadableRow]:
+        content = _unzipped(self._raw)
+        if content.read(2) in _UTF16_STARTS:
+            raise InvalidInput(f"{self._path} {NOT_UTF8.format('UTF-16')}.", file=str(self._path))
+        content.seek(0)
         text = self._stack.enter_context(
-            io.TextIOWrapper(_unzipped(self._raw), encoding="utf-8-sig", errors="surrogateescape", newline="")
+            io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="")
         )
         return self._csv_rows(text) if self._format == "csv" else _json_rows(text)
 
@@ -142,9 +152,9 @@ class UsageFile:
             if found == 1:
                 continue
             fault = f"has no column {name!r}" if not found else f"has {found} columns {name!r}"
-            known = ", ".join(columns) or "none"
+            known = ", ".join(map(repr, columns)) or "none"
             raise InvalidInput(
-                f"{self._path} {fault}, which the mapping names at {where}. Its columns: {known}.",
+                f"{self._path} {fault}, which the mapping names at {where}. Its columns: {known}.{_remedy(columns)}",
                 file=str(self._path), column=name,
             )  # fmt: skip
 
@@ -169,6 +179,21 @@ def parse_json_row(text: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     raise ValueError("not a JSON object")
+
+
+def foreign_columns(values: Mapping[str, Any]) -> list[str]:
+    """The columns whose text came from bytes that are not UTF-8."""
+    return [name for name, value in values.items() if isinstance(value, str) and _FOREIGN_BYTE.search(value)]
+
+
+def _remedy(columns: tuple[str, ...]) -> str:
+    """What to do about a file whose columns are not those that the mapping names, where that can be told."""
+    if any(map(_FOREIGN_BYTE.search, columns)):
+        return f" The header {NOT_UTF8.format('LATIN1')}."
+    for delimiter, written in _OTHER_DELIMITERS.items():
+        if len(columns) == 1 and delimiter in columns[0]:
+            return f" It looks separated by '{written}': write `delimiter: \"{written}\"` in the mapping."
+    return ""
 
 
 def _no_constant(text: str) -> Any:

@@ -34,22 +34,28 @@ def keep(connection: Connection, judged: Sequence[Judged], *, version: int, rece
     Where an identity was there already, what came is a duplicate or a conflict even if it could not be measured now.
     """
     arrivals = list(received_at)
-    candidates: dict[EventKey, int] = {}
+    # UUIDs are slow to hash: here their numbers stand for them.
+    candidates: dict[tuple[int, bytes], int] = {}
     for position, item in enumerate(judged):
         if item.reason is None:
-            candidates.setdefault((item.tenant_id, item.identity), position)
-    new = event_store.insert_new(
-        connection, [_stored(judged[position], arrivals[position], version) for position in candidates.values()]
-    )
-    asked = {(item.tenant_id, item.identity) for item in judged if item.tenant_id != NOBODY}
-    before = event_store.find(connection, sorted(asked - new, key=lambda key: (key[0].int, key[1])))
-    first: dict[EventKey, tuple[bytes, UsageEvent]] = {
-        key: (stored.digest, stored.event) for key, stored in before.items()
+            candidates.setdefault((item.tenant_id.int, item.identity), position)
+    rows = [_stored(judged[position], arrivals[position], version) for position in candidates.values()]
+    there = event_store.insert_new(connection, rows)
+    asked = there | {
+        (item.tenant_id, item.identity)
+        for item in judged
+        if item.reason is not None
+        and item.tenant_id != NOBODY
+        and (item.tenant_id.int, item.identity) not in candidates
+    }
+    before = event_store.find(connection, sorted(asked, key=lambda key: (key[0].int, key[1])))
+    first: dict[tuple[int, bytes], tuple[bytes, UsageEvent]] = {
+        (tenant_id.int, identity): (stored.digest, stored.event) for (tenant_id, identity), stored in before.items()
     }
     statuses: list[Status] = []
     additions = Tally()
     for item in judged:
-        key = (item.tenant_id, item.identity)
+        key = (item.tenant_id.int, item.identity)
         if key in first:
             digest, event = first[key]
             same = digest == item.digest or same_content(event, item.event)
@@ -61,7 +67,8 @@ def keep(connection: Connection, judged: Sequence[Judged], *, version: int, rece
             statuses.append("accepted")
             for bucket in item.contributions:
                 additions.add(bucket)
-    return Kept(tuple(statuses), tuple(additions.buckets()), tuple(new))
+    accepted = [row.key for row in rows if row.key not in there] if there else [row.key for row in rows]
+    return Kept(tuple(statuses), tuple(additions.buckets()), tuple(accepted))
 
 
 def count(connection: Connection, kept: Kept) -> None:

@@ -64,16 +64,15 @@ _INSERT_SQLITE = (
 
 
 def insert_new(connection: Connection, rows: Sequence[StoredEvent]) -> set[EventKey]:
-    """The keys of those that were not there and now are. Rows are distinct by key; they are inserted in key order, so
-    that two transactions with the same events wait for each other and never deadlock."""
+    """Inserts those that were not there; the keys of the others. Rows are distinct by key; they are inserted in key
+    order, so that two transactions with the same events wait for each other and never deadlock."""
     if not rows:
         return set()
     ordered = sorted(rows, key=lambda row: (row.tenant_id.int, row.identity))
     if connection.dialect.name == "sqlite":
         return _insert_sqlite(connection, ordered)
-    kept_before = connection.exec_driver_sql(_INSERT_PG, (*_packed(ordered), len(ordered))).scalars()
-    there = {number - 1 for number in kept_before}
-    return {row.key for number, row in enumerate(ordered) if number not in there}
+    there = connection.exec_driver_sql(_INSERT_PG, (*_packed(ordered), len(ordered))).scalars()
+    return {ordered[number - 1].key for number in there}
 
 
 def _packed(rows: Sequence[StoredEvent]) -> tuple[packed_arrays.Packed, ...]:
@@ -105,17 +104,24 @@ def _insert_sqlite(connection: Connection, rows: Sequence[StoredEvent]) -> set[E
     ]  # fmt: skip
     inserted = connection.exec_driver_sql(_INSERT_SQLITE, parameters).rowcount
     if inserted == len(rows):
-        return {row.key for row in rows}
-    new = connection.exec_driver_sql("SELECT tenant_id, identity FROM events WHERE rowid > ?", (before,))
-    return {(UUID(bytes=row[0]), row[1]) for row in new}
+        return set()
+    new = set(connection.exec_driver_sql("SELECT tenant_id, identity FROM events WHERE rowid > ?", (before,)).tuples())
+    return {row.key for row in rows if (row.tenant_id.bytes, row.identity) not in new}
 
 
 def find(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey, StoredEvent]:
     """The kept events among the keys."""
     found: dict[EventKey, StoredEvent] = {}
-    pair = sa.tuple_(events.c.tenant_id, events.c.identity, types=[Id(), Name16()])
     for start in range(0, len(keys), _CHUNK):
-        query = sa.select(events).where(pair.in_(keys[start : start + _CHUNK]))
+        # A join: of `(tenant_id, identity) IN (..)` SQLite makes a walk through the whole table.
+        wanted = (
+            sa.values(sa.column("tenant_id", Id()), sa.column("identity", Name16()), name="wanted")
+            .data(list(keys[start : start + _CHUNK]))
+            .cte()
+        )
+        query = sa.select(events).join(
+            wanted, sa.and_(events.c.tenant_id == wanted.c.tenant_id, events.c.identity == wanted.c.identity)
+        )
         for row in connection.execute(query).mappings():
             stored = stored_event(row)
             found[stored.key] = stored

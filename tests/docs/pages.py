@@ -20,6 +20,7 @@ PAGES = sorted(
 )
 
 _FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_HEREDOC = re.compile(r"<<'?(\w+)'?\n.*?^\1$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 
 
@@ -32,6 +33,12 @@ def code(text: str) -> list[str]:
     """All that a page says as code: its blocks, and what stands between backticks in its sentences."""
     between = _FENCE.sub("", text)
     return [block for _, block in fences(text)] + [inline for _, inline in _INLINE.findall(between)]
+
+
+def remarks(text: str) -> list[str]:
+    """The lines of the `sh` blocks with a `#` remark, but for what a command reads from the page (`<<END`)."""
+    shells = (_HEREDOC.sub("", block) for language, block in fences(text) if language == "sh")
+    return [line for block in shells for line in block.splitlines() if line.startswith("#") or " # " in line]
 
 
 @dataclass(frozen=True)

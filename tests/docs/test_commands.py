@@ -13,13 +13,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, Step, steps
+from tests.docs.pages import PAGES, ROOT, Step, remarks, steps
 
 _LONGEST_SECONDS = 600
 
@@ -35,27 +37,36 @@ def tutorial() -> list[Step]:
 
 def typed(page: list[Step], directory: Path) -> list[str]:
     """What each step wrote, errors included. Fails where a command does."""
-    port = _free_port()
     commands = "".join(f"echo '@@@'\n{step.commands}" for step in page)
+    code, written = ran(f"set -euo pipefail\n{_with_port(commands, _free_port())}", ROOT, directory)
+    assert code == 0, written
+    return written.split("@@@\n")[1:]
+
+
+def _with_port(commands: str, port: int) -> str:
     for old, new in (
         ("127.0.0.1:8000", f"127.0.0.1:{port}"),
         ("quotepart serve", f"quotepart serve --port {port}"),
         ("quotepart import", f"quotepart import --url http://127.0.0.1:{port}"),
     ):
         commands = commands.replace(old, new)
+    return commands
+
+
+def ran(commands: str, place: Path, temporary: Path) -> tuple[int, str]:
+    """The exit code of the commands, typed in `place`, and what they wrote, errors included."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QUOTEPART_")}
     path = f"{Path(sys.executable).parent}:{environment['PATH']}"
     shell = subprocess.Popen(
-        ["bash", "-c", f"set -euo pipefail\n{commands}"], cwd=ROOT, text=True, start_new_session=True,
+        ["bash", "-c", commands], cwd=place, text=True, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment | {"PATH": path, "TMPDIR": str(directory), "no_proxy": "*", "NO_PROXY": "*"},
+        env=environment | {"PATH": path, "TMPDIR": str(temporary), "no_proxy": "*", "NO_PROXY": "*"},
     )  # fmt: skip
     try:
         written, _ = shell.communicate(timeout=_LONGEST_SECONDS)
     finally:
         _end(shell)
-    assert shell.returncode == 0, written
-    return written.split("@@@\n")[1:]
+    return shell.returncode, written
 
 
 def _end(shell: subprocess.Popen[str]) -> None:
@@ -106,3 +117,35 @@ def test_every_command_works_and_answers_what_the_page_says(page, tmp_path):
 @pytest.mark.parametrize(("page", "total"), [(tour, "44.40 EUR"), (tutorial, "birch 32.30 38.44 EUR")])
 def test_the_pages_say_what_it_comes_to(page, total):
     assert any(total in answer for step in page() for answer in step.answers)
+
+
+@pytest.mark.parametrize("page", [tour, tutorial])
+def test_the_wait_for_the_service_ends_where_its_port_is_taken(page, tmp_path):
+    """It says why, as the service wrote it."""
+    (start,) = (step.commands for step in page() if "quotepart serve" in step.commands)
+    lines = start.splitlines()
+    wait = next(number for number, line in enumerate(lines) if line.startswith("until "))
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        until_ready = _with_port("\n".join(lines[: wait + 1]), other.server_port)
+        _, written = ran(f"quotepart migrate\n{until_ready}", tmp_path, tmp_path)
+        other.shutdown()
+
+    assert "cannot listen on 127.0.0.1" in written
+
+
+# --- pasted into another shell ---------------------------------------------------------------------------------------
+
+FOR_SERVERS = {"docs/how-to/deploy.md", "docs/how-to/prometheus.md"}
+"""Pages whose commands are typed on a Linux server."""
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES) - FOR_SERVERS))
+def test_no_command_has_a_remark_as_zsh_would_run_it(page):
+    assert remarks((ROOT / page).read_text()) == []
+
+
+def test_a_remark_is_found_but_not_in_what_a_command_reads():
+    page = "```sh\n# one\ncat > a <<'END'\n# read\nx  # read\nEND\nls  # two\necho a#b\n```\n```yaml\n# other\n```\n"
+
+    assert remarks(page) == ["# one", "ls  # two"]

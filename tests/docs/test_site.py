@@ -92,6 +92,12 @@ def test_the_reference_has_every_request_of_the_contract_once():
     assert sorted(described) == sorted(requests)
 
 
+def test_the_reference_begins_with_what_a_reader_comes_for():
+    heads = re.findall(r"^## (.+)$", generated_pages()["reference/http/index.md"], re.MULTILINE)
+
+    assert heads == ["Events", "Usage", "Catalog", "Billing", "Operation"]
+
+
 def test_the_reference_has_every_field_of_the_catalog():
     page = generated_pages()["reference/catalog.md"]
 

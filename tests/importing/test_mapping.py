@@ -293,10 +293,44 @@ def test_the_digest_covers_the_tables(tmp_path):
 def test_a_column_that_the_file_lacks_stops_the_import_at_once(tmp_path):
     mapping = mapping_of(tmp_path, SESSIONS)
     path = tmp_path / "usage.csv"
-    path.write_text("session,start,company,KWH\n1,2026-01-01,acme,2\n")
+    path.write_text("session,start,company,KWH \n1,2026-01-01,acme,2\n")
 
-    with pytest.raises(InvalidInput, match=r"has no column 'kwh', which the mapping names at data\.kwh\.column.*KWH"):
+    with pytest.raises(
+        InvalidInput, match=r"has no column 'kwh', which the mapping names at data\.kwh\.column.*'KWH '\."
+    ):
         read(path, mapping)
+
+
+@pytest.mark.parametrize(("delimiter", "written"), [(";", ";"), ("\t", "\\t"), ("|", "|")])
+def test_another_delimiter_is_named_where_a_file_looks_like_it(tmp_path, delimiter, written):
+    """A spreadsheet in French or German separates by semicolons; with the line that is named, the file is read."""
+    path = tmp_path / "usage.csv"
+    path.write_text("session,start,company,kwh\n1,2026-01-01,acme,2\n".replace(",", delimiter))
+
+    with pytest.raises(InvalidInput) as caught:
+        read(path, mapping_of(tmp_path, SESSIONS))
+    line = f'delimiter: "{written}"'
+    assert f"It looks separated by '{written}': write `{line}` in the mapping." in caught.value.detail
+    assert len(read(path, mapping_of(tmp_path, SESSIONS + line))[0]) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_file_in_utf_16_is_said_to_be_one(tmp_path, encoding, pack):
+    path = tmp_path / "usage.csv"
+    path.write_bytes(pack("\ufeffsession,start,company,kwh\n".encode(encoding)))
+
+    with pytest.raises(InvalidInput, match=r"is not UTF-8 \(UTF-16\?\): `iconv -f UTF-16 -t UTF-8`"):
+        read(path, mapping_of(tmp_path, SESSIONS))
+
+
+def test_a_column_name_in_latin_1_is_said_to_be_one(tmp_path):
+    path = tmp_path / "usage.csv"
+    path.write_bytes("session,start,société,kwh\n".encode("latin-1"))
+
+    with pytest.raises(InvalidInput, match=r"The header is not UTF-8 \(LATIN1\?\): `iconv") as caught:
+        read(path, mapping_of(tmp_path, SESSIONS.replace("company", "société")))
+    assert caught.value.detail.encode()  # it can be printed
 
 
 def test_rows_that_cannot_be_read_are_faults_and_their_neighbours_are_read_on(tmp_path):
@@ -319,7 +353,9 @@ def test_rows_that_cannot_be_read_are_faults_and_their_neighbours_are_read_on(tm
 
     assert [e["id"] for e in events] == ["1", "4", "6"]
     assert [number for number, _ in faults] == [2, 3, 5, 7]
-    assert "3 fields where the header has 4" in faults[0][1] and "not UTF-8" in faults[1][1]
+    assert (
+        "3 fields where the header has 4" in faults[0][1] and "'company' is not UTF-8 (LATIN1?): `iconv" in faults[1][1]
+    )
     assert "cannot be read as CSV" in faults[2][1] and "cannot be read as CSV" in faults[3][1]
 
 

@@ -6,70 +6,21 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
 
 from app.domain.errors import InvalidInput, NotAllowed, NotAuthenticated, Unavailable
 from app.importing.record import ImportReport
-from app.importing.replay import Progress, Retrying, connect, run_import
+from app.importing.replay import ImportStopped, Progress, Retrying, connect, run_import
+from tests.importing.fake_service import MAPPING, FakeService
 
-MAPPING = """
-source: /meter
-type: reading
-id: n
-time: time
-subject: {column: tenant}
-data: {kwh: {column: kwh, as: number}}
-when: {column: kwh, not_equals: ""}
-"""
+CONFLICT = "an event with this source and id is there with other content; the first stays"
 
 
-class FakeService:
-    """Counts each id once, as the real one does. `before` may answer, raise or let a request pass; `after` sees each
-    request that was counted and may still lose the answer."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, dict[str, Any]] = {}
-        self.requests: list[httpx.Request] = []
-        self.before: Callable[[int, list[dict[str, Any]]], httpx.Response | None] = lambda number, events: None
-        self.after: Callable[[int], None] = lambda number: None
-
-    def client(self, base_url: str = "http://service") -> httpx.Client:
-        return httpx.Client(base_url=base_url, transport=httpx.MockTransport(self.answer))
-
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        number = len(self.requests)
-        events = json.loads(request.content)
-        early = self.before(number, events)
-        if early is not None:
-            return early
-        statuses = [self._keep(event) for event in events]
-        self.after(number)
-        names = {"duplicate": "duplicates", "conflict": "conflicts"}
-        counts = dict.fromkeys(("accepted", "duplicates", "conflicts", "quarantined", "rejected"), 0)
-        for status, _ in statuses:
-            counts[names.get(status, status)] += 1
-        exceptions = [
-            {"index": index, "id": events[index]["id"], "status": status, **more}
-            for index, (status, more) in enumerate(statuses)
-            if status != "accepted"
-        ]
-        return httpx.Response(200, json={**counts, "exceptions": exceptions})
-
-    def _keep(self, event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        if event["subject"] == "bad":
-            errors = [{"pointer": "#/0/subject", "detail": "not a subject"}]
-            problem = {"type": "https://x/problems/malformed", "detail": "The event is malformed.", "errors": errors}
-            return "rejected", {"problem": problem}
-        if event["subject"] == "unclaimed":
-            return "quarantined", {"reason": "unknown_tenant", "detail": "No tenant has this subject."}
-        if event["id"] in self.kept:
-            return ("duplicate" if self.kept[event["id"]] == event else "conflict"), {}
-        self.kept[event["id"]] = event
-        return "accepted", {}
+def refuse() -> NoReturn:
+    raise httpx.ConnectError("refused")
 
 
 class Import:
@@ -78,6 +29,7 @@ class Import:
     def __init__(self, folder: Path) -> None:
         self.service = FakeService()
         self.pauses: list[float] = []
+        self.told: list[str] = []
         self.path = folder / "usage.csv"
         self.mapping = folder / "mapping.yaml"
         self.state = folder / "usage.csv.import-state.json"
@@ -91,11 +43,14 @@ class Import:
 
     def run(self, **options: Any) -> ImportReport:
         options = {"batch_size": 10, **options}
-        retrying = Retrying(attempts=4, sleep=self.pauses.append, draw=lambda: 1.0)
+        retrying = Retrying(attempts=4, sleep=self.pauses.append, draw=lambda: 1.0, tell=self.told.append)
         with options.pop("client", None) or self.service.client() as client:
             return run_import(self.path, self.mapping, client=client, key="secret", retrying=retrying, **options)
 
     def listed(self) -> list[list[str]]:
+        """The report's lines; none where there is no report."""
+        if not self.report_path.exists():
+            return []
         with self.report_path.open(newline="") as file:
             return list(csv.reader(file))[1:]
 
@@ -141,7 +96,7 @@ def test_every_row_is_accounted_for_and_what_was_not_accepted_is_listed(imported
         ["2", "", "unmapped", "unmapped", "data.kwh: 'kwh' is 'x', which is not a number"],
         ["3", "3", "rejected", "malformed", "The event is malformed.; not a subject"],
         ["4", "4", "quarantined", "unknown_tenant", "No tenant has this subject."],
-        ["6", "1", "conflict", "conflict", ""],
+        ["6", "1", "conflict", "conflict", CONFLICT],
         ["8", "", "unmapped", "unmapped", "line 9: 2 fields where the header has 4"],
     ]
 
@@ -175,14 +130,60 @@ def test_a_passing_failure_is_tried_again_with_the_same_ids(imported, status):
     assert first == second == third
 
 
-def test_a_lost_connection_is_tried_again(imported):
-    def lost() -> httpx.Response:
-        raise httpx.ConnectError("refused")
-
-    imported.service.before = failing(3, lost)
+def test_a_lost_connection_is_tried_again_and_each_try_is_told(imported):
+    """The first batch is taken, then three connections are refused: 0.5, 1 and 2 s, told in whole seconds."""
+    imported.service.before = lambda number, events: refuse() if 2 <= number <= 4 else None
 
     assert imported.run().accepted == 25
     assert imported.pauses == [0.5, 1.0, 2.0]
+    assert imported.told == [
+        f"http://service does not answer (refused); trying again in {seconds} s ({attempt} of 4)"
+        for seconds, attempt in ((1, 2), (1, 3), (2, 4))
+    ]
+
+
+def test_a_service_that_was_never_reached_is_tried_twice_only(imported):
+    """More likely a wrong port than a restart. Nothing is left behind: no state, no report."""
+    imported.service.before = failing(9, refuse)
+
+    with pytest.raises(Unavailable, match=r"Nothing answers at http://service \(refused\).*on this port\? See --url"):
+        imported.run()
+
+    assert len(imported.service.requests) == 2
+    assert imported.told == ["http://service does not answer (refused); trying again in 1 s (2 of 2)"]
+    assert not imported.state.exists() and not imported.report_path.exists()
+
+
+def test_a_first_connection_that_comes_late_is_a_connection(imported):
+    imported.service.before = failing(1, refuse)
+
+    assert imported.run().accepted == 25
+
+
+@pytest.mark.parametrize("failure", [httpx.Response(503), httpx.ReadTimeout("slow")])
+def test_a_service_that_was_reached_once_is_waited_for(imported, failure: httpx.Response | Exception):
+    """It answered 503, or took the request and said nothing; then two connections are refused, then all is well."""
+
+    def fail(number: int, events: object) -> httpx.Response | None:
+        if number > 1:
+            return refuse() if number < 4 else None
+        if isinstance(failure, Exception):
+            raise failure
+        return failure
+
+    imported.service.before = fail
+
+    assert imported.run().accepted == 25
+
+
+def test_a_server_error_that_does_not_pass_is_not_tried_again(imported):
+    """501: what answers there knows no POST, and never will."""
+    imported.service.before = failing(9, lambda: httpx.Response(501, text="Unsupported method"))
+
+    with pytest.raises(InvalidInput, match=r"refused a batch \(501\): Unsupported method"):
+        imported.run()
+
+    assert len(imported.service.requests) == 1
 
 
 def test_an_answer_that_gets_lost_makes_duplicates_and_no_second_count(imported):
@@ -223,12 +224,43 @@ def test_a_service_that_stays_down_ends_the_import_and_the_next_one_goes_on(impo
     with pytest.raises(Unavailable, match="took no batch in 4 attempts: it answered 503") as caught:
         imported.run()
     assert caught.value.facts["rows_acknowledged"] == 10 and len(imported.service.requests) == 5
+    assert imported.told[-1] == "http://service answered 503; trying again in 2 s (4 of 4)"
 
     imported.service.before = lambda number, events: None
     report = imported.run()
 
     assert json.loads(imported.service.requests[5].content)[0]["id"] == "11"
     assert report == ImportReport(rows=25, events=25, accepted=25)
+
+
+def test_an_import_that_is_stopped_says_how_far_it_is_and_goes_on_from_there(imported):
+    """Stopped in the second batch of ten; the next run is stopped at once and still knows of the first ten rows."""
+
+    def stop(number: int, events: object) -> None:
+        if number > 1:
+            raise KeyboardInterrupt
+
+    imported.service.before = stop
+    for _ in range(2):
+        with pytest.raises(ImportStopped) as stopped:
+            imported.run()
+        assert stopped.value.rows_acknowledged == 10
+    imported.service.before = lambda number, events: None
+
+    assert imported.run() == ImportReport(rows=25, events=25, accepted=25)
+
+
+def test_a_report_without_rows_is_there_only_if_it_was_named(imported, tmp_path):
+    """The first import lists two rows; mended and sent again, nothing is left to list."""
+    imported.rows("1,bad,1", "2,acme,x")
+    assert imported.run().not_accepted == 2 and len(imported.listed()) == 2
+    imported.rows("1,acme,1", "2,acme,1")
+
+    assert imported.run().not_accepted == 0 and not imported.report_path.exists()
+
+    named = tmp_path / "named.csv"
+    imported.run(report_path=named)
+    assert named.read_text() == "row,id,status,reason,detail\n"
 
 
 class Killed(BaseException):
@@ -382,7 +414,13 @@ def test_places_that_cannot_be_used_are_said_before_anything_is_sent(imported, t
 def test_what_is_no_address_is_said_so(imported):
     with pytest.raises(InvalidInput, match="No request can be made to"):
         imported.run(client=httpx.Client(base_url="service:8000"))
-    with pytest.raises(InvalidInput, match="no address of a service"):
-        connect("http://[::1")
+    for address, remedy in (
+        ("http://[::1", "no address of a service"),
+        ("127.0.0.1:8000", "write http:// before it"),
+        ("localhost:8000", "write http:// before it"),
+        ("http://127.0.0.1:8000/v1/", "leave /v1 out"),
+    ):
+        with pytest.raises(InvalidInput, match=remedy):
+            connect(address)
     with connect("http://127.0.0.1:8000") as client:
         assert str(client.base_url) == "http://127.0.0.1:8000"
