@@ -40,7 +40,7 @@ def utc_now() -> datetime:
 
 
 def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The application on the database that the settings name. Raises SchemaBehind at start-up."""
+    """The application on the database that the settings name. Raises NotReady at start-up."""
     chosen = settings or Settings.from_environment()
     app = _application(chosen, clock=clock, run_jobs=chosen.run_jobs)
     for router in ROUTERS:
@@ -108,11 +108,13 @@ def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs:
 
 
 def _add_operational_routes(app: FastAPI) -> None:
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["operation"])
     async def healthz() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["operation"])
     async def readyz(request: Request) -> Response:
         """The database answers, at the right schema."""
@@ -125,6 +127,7 @@ def _add_operational_routes(app: FastAPI) -> None:
             return problems.generic_problem(request, 503, "not-ready", "The database does not answer as it should.")
         return Response(json.dumps({"status": "ready"}), media_type="application/json")
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get("/metrics", tags=["operation"])
     async def metrics(request: Request) -> Response:
         """Prometheus metrics."""

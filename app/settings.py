@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 PREFIX = "QUOTEPART_"
 
@@ -60,8 +59,10 @@ class Settings:
         }
         settings = cls(**values)
         key = settings.bootstrap_key
-        if key and (len(key) < 20 or not key.isprintable()):
-            raise InvalidSetting(f"{PREFIX}BOOTSTRAP_KEY must have 20 or more printable characters")
+        if key and (len(key) < 20 or not key.isprintable() or key != key.strip()):
+            raise InvalidSetting(
+                f"{PREFIX}BOOTSTRAP_KEY must have 20 or more printable characters, and no space at either end"
+            )
         return settings
 
 
@@ -87,12 +88,6 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """The variables that look like settings and are none: misspelt, most often."""
     known = {item.variable for item in described()}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
-
-
-def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """The texts that no log and no answer may show: keys, and the password in the database's URL."""
-    password = urlsplit(settings.database_url).password or ""
-    return tuple(filter(None, dict.fromkeys((settings.bootstrap_key, settings.api_key, password, unquote(password)))))
 
 
 def _variable(item: Field[Any]) -> str:

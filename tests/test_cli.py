@@ -20,6 +20,7 @@ import pytest
 from app import VERSION
 from app.cli import MODULES
 from app.demo import _free_port
+from tests.service import PER_UNIT, event, service, set_up
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "a-bootstrap-key-for-the-tests"
@@ -150,6 +151,29 @@ def test_a_database_of_a_newer_version_is_left_alone(sqlite_url: str) -> None:
     for command in ("migrate", "serve", "audit"):
         refused = run(command, url=sqlite_url, expect=1)
         assert "9999" in refused.stderr and "newer version" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_an_audit_shows_ids_as_their_producers_chose_them(sqlite_url: str) -> None:
+    """`[/x]` in one is no markup."""
+    with service(sqlite_url) as api:
+        set_up(api)
+        api.post("/v1/events", [event("[/x]"), event("[red]y")])
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("""UPDATE events SET data = '{"kwh": 1}'""")
+    shown = run("audit", url=sqlite_url, expect=1).stdout
+    assert "[/x]" in shown and "[red]y" in shown
+
+
+def test_a_correction_that_fails_makes_close_fail(sqlite_url: str) -> None:
+    with service(sqlite_url) as api:
+        set_up(api, [PER_UNIT])
+        api.post("/v1/events", [event("e-1")])
+        api.bill("2026-11-01T00:00:00Z")
+        api.post("/v1/events", [event("e-2")])
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE tenants SET operator = 0")
+    closed = run("close", "--through", "2026-11-01", "--json", url=sqlite_url, expect=1)
+    assert json.loads(closed.stdout)["failures"]
 
 
 def test_a_database_that_is_not_there_is_named_whole(tmp_path: Path) -> None:

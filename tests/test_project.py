@@ -50,7 +50,7 @@ def test_what_the_project_asks_for_is_locked(file):
     if file == "requirements-dev.txt":
         wanted += project["optional-dependencies"]["dev"]
 
-    names = {re.match(r"[\w-]+", each)[0].lower() for each in wanted}  # type: ignore[index]
+    names = {re.match(r"[\w.-]+", each)[0].lower().replace(".", "-") for each in wanted}  # type: ignore[index]
 
     assert names - {entry[0].split("==")[0] for entry in locked(file)} == set()
 

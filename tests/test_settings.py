@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.settings import InvalidSetting, Settings, described, secrets_of, unknown_variables
+from app.settings import InvalidSetting, Settings, described, unknown_variables
+from app.storage.database import secrets_in
 
 
 def test_without_variables_the_defaults_hold() -> None:
@@ -24,7 +25,7 @@ def test_every_kind_of_setting_is_read() -> None:
     [
         ("QUOTEPART_MAX_EVENTS", "0", "above 0"), ("QUOTEPART_MAX_EVENTS", "1.5", "whole number"),
         ("QUOTEPART_RUN_JOBS", "true", "yes, no"), ("QUOTEPART_LOG_LEVEL", "loud", "debug, info, warning, error"),
-        ("QUOTEPART_BOOTSTRAP_KEY", "short", "20 or more"),
+        ("QUOTEPART_BOOTSTRAP_KEY", "short", "20 or more"), ("QUOTEPART_BOOTSTRAP_KEY", " " * 20, "no space"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_with_what_would_be_right(name: str, text: str, accepted: str) -> None:
@@ -38,8 +39,15 @@ def test_a_misspelt_setting_is_found() -> None:
     assert unknown_variables(variables) == ["QUOTEPART_RUNJOBS"]
 
 
-def test_secrets_are_the_keys_and_the_password() -> None:
-    settings = Settings(database_url="postgresql://me:pass-word@host/db", bootstrap_key="b" * 20, api_key="a" * 30)
-    assert secrets_of(settings) == ("b" * 20, "a" * 30, "pass-word")
-    assert secrets_of(Settings()) == ()
-    assert secrets_of(Settings(database_url="postgresql://me:a%2Fb%40c@host/db")) == ("a%2Fb%40c", "a/b@c")
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("postgresql://me:pass-word@host/db", ("pass-word",)), ("sqlite:///quotepart.db", ()), ("nothing", ()),
+        ("postgresql://me:a%2Fb%40c@host/db", ("a/b@c", "a%2Fb%40c")),
+        ("postgresql://me:p#ss@host/db", ("p#ss", "p%23ss")),
+        ("postgresql://me@host/db?password=hunter2", ("hunter2",)),
+        ("postgresql://me:se[cret@host/db", ("se[cret", "se%5Bcret")),
+    ],
+)  # fmt: skip
+def test_the_passwords_of_a_url_are_found_however_they_are_written(url: str, found: tuple[str, ...]) -> None:
+    assert secrets_in(url) == found

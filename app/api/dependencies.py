@@ -96,7 +96,10 @@ def bearer_token(request: Request) -> str:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise NotAuthenticated("Send an API key as `Authorization: Bearer <api key>`.")
-    return token.strip()
+    try:
+        return token.strip().encode("latin-1").decode()  # a header's bytes come as Latin-1, and are UTF-8
+    except UnicodeDecodeError:
+        return token.strip()
 
 
 def check_scope(caller: Caller, *scopes: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import msgspec
@@ -17,7 +16,6 @@ from app.domain import errors
 
 PROBLEM_BASE = "/problems/"
 MAX_ERRORS_LISTED = 100
-_log = logging.getLogger("quotepart.api")
 
 # The first family that an error belongs to decides, so the narrower ones stand first.
 STATUS_OF: tuple[tuple[type[errors.BillingError], int], ...] = (
@@ -96,8 +94,3 @@ def install(app: FastAPI) -> None:
         # The framework names the methods of one route; a path may have several.
         headers = {"Allow": allowed_methods(request)} if error.status_code == 405 else dict(error.headers or {})
         return generic_problem(request, error.status_code, slug, str(error.detail), headers)
-
-    @app.exception_handler(Exception)
-    async def _unknown(request: Request, error: Exception) -> Response:
-        _log.error("unexpected error on %s %s", request.method, request.url.path, exc_info=error)
-        return generic_problem(request, 500, "internal-error", "Something went wrong on our side; it was logged.")

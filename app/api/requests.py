@@ -7,6 +7,7 @@ import re
 import time
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import generic_problem
@@ -18,6 +19,8 @@ _log = logging.getLogger("quotepart.api")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # A probe or a scrape every few seconds would bury the rest.
 _NOT_LOGGED = frozenset({"/healthz", "/readyz", "/metrics"})
+# Nobody is answered: a number of the log and the metrics only, as nginx writes it.
+_CLIENT_GONE = 499
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -49,6 +52,8 @@ class Requests:
         with bound(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
+            except ClientDisconnect:
+                answered = _CLIENT_GONE  # nobody is there to be answered, and nothing went wrong on our side
             except Exception:
                 _log.exception("unexpected error on %s %s", scope["method"], scope["path"])
                 if answered:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from app.commands.terminal import AsJson, Quiet, err, now, opened, out, show
 from app.operations.apply_catalog import Applied, apply_catalog
@@ -61,9 +62,9 @@ def show_changes(applied: Applied, *, dry_run: bool) -> None:
     for change in applied.changes:
         if change.action == "unchanged":
             continue
-        out.print(f"{_SIGNS[change.action]} {change.section}/{change.key}")
+        out.print(f"{_SIGNS[change.action]} {escape(f'{change.section}/{change.key}')}", markup=True, soft_wrap=True)
         if change.action == "changed":
             for path, old, new in change.fields:
-                out.print(f"    {path}: {old} -> {new}", markup=False)
+                out.print(f"    {path}: {old} -> {new}", soft_wrap=True)
     counts = ", ".join(f"{applied.count(action)} {action}" for action in (*_SIGNS, "unchanged"))  # type: ignore[arg-type]
     out.print(f"{'Would be: ' if dry_run else ''}{counts}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.commands.terminal import AsJson, Quiet, bar, now, opened, out, show
 from app.operations.audit_books import Audit, audit_books
@@ -61,7 +61,7 @@ def show_audit(found: Audit) -> None:
         f"{'clean' if found.is_clean else f'{len(found.differences)} differences'}."
     )
     if found.differences:
-        table = Table("table", "row", "what", "expected", "found")
+        table = Table(*(Column(name, overflow="fold") for name in ("table", "row", "what", "expected", "found")))
         for item in found.differences:
             row = " ".join(f"{name}={value}" for name, value in item.row.items())
             table.add_row(item.table, row, item.what, item.expected, item.found)

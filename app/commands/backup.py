@@ -42,4 +42,4 @@ def backup(
 
 
 def _show(made: Backup, file: Path) -> None:
-    out.print(f"{file}: {made.size_bytes} bytes, schema {made.revision}, checked.")
+    out.print(f"{file}: {made.size_bytes} bytes, schema {made.revision}, checked.", soft_wrap=True)

@@ -11,10 +11,10 @@ import typer
 
 from app.commands.terminal import AsJson, Quiet, bar, err, instant, now, opened, out, show
 from app.domain.events import instant_text
-from app.operations.run_billing import run_billing, start_billing_run
+from app.operations.run_billing import find_run, run_billing, start_billing_run
 from app.operations.run_catalog_jobs import run_catalog_jobs
 from app.settings import Settings
-from app.storage import billing_store, job_store
+from app.storage import job_store
 from app.storage.billing_store import BillingRun
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
@@ -41,8 +41,8 @@ def close(
             database, settings, through=instant(through), issue=issue, dry_run=dry_run,
             tenants=tuple(tenant or ()), plans=tuple(plan or ()), quiet=quiet,
         )  # fmt: skip
-    show(_run_facts(run), as_json=as_json, otherwise=lambda: None if quiet and not run.failed else show_run(run))
-    if run.failed:
+    show(_run_facts(run), as_json=as_json, otherwise=lambda: None if quiet and not run.failures else show_run(run))
+    if run.failures:  # a correction that failed is not a period, and is a failure all the same
         raise typer.Exit(1)
 
 
@@ -55,9 +55,6 @@ def close_all(
         database, through=through, issue=issue, dry_run=dry_run, now=now(), tenants=tenants, plans=plans
     )
     holder, seconds = f"close-{os.getpid()}-{run.run_id.hex}", settings.lease_seconds
-    leased = database.write(
-        lambda connection: job_store.lease(connection, holder=holder, now=now(), seconds=seconds, job_id=job_id)
-    )
     run_catalog_jobs(
         database, CatalogCache(), clock=now, future=timedelta(seconds=settings.future_seconds), lease_seconds=seconds,
         budget_seconds=_LONGEST_CATCH_UP_SECONDS,
@@ -68,28 +65,26 @@ def close_all(
         def progress(state: BillingRun) -> None:
             shown.update(task, total=state.periods_due, completed=state.closed + state.failed)
 
-        done = None
-        if leased is not None:
-            done = run_billing(
-                database, run.run_id, clock=now, terms_days=settings.payment_terms_days, progress=progress,
-                keep_going=lambda: database.write(
-                    lambda connection: job_store.extend(connection, job_id, holder=holder, now=now(), seconds=seconds)
-                ),
-            )  # fmt: skip
-    if done is not None:
-        database.write(lambda connection: job_store.finish(connection, job_id))
-        return done
-    return _wait_for(database, run)
-
-
-def _wait_for(database: Database, run: BillingRun) -> BillingRun:
-    """The run as a worker of a service on the same database brings it to its end."""
-    while True:
-        found = database.read(lambda connection: billing_store.find_run(connection, run.run_id))
-        assert found is not None
-        if found.status != "running":
-            return found
-        time.sleep(0.2)
+        # A worker of a service may be quicker to take it, and may give it back: whoever has it brings it to its end.
+        while (found := find_run(database, run.run_id)) is not None and found.status == "running":
+            if database.write(
+                lambda connection: job_store.lease(connection, holder=holder, now=now(), seconds=seconds, job_id=job_id)
+            ):
+                done = run_billing(
+                    database, run.run_id, clock=now, terms_days=settings.payment_terms_days, progress=progress,
+                    keep_going=lambda: database.write(
+                        lambda connection: job_store.extend(
+                            connection, job_id, holder=holder, now=now(), seconds=seconds
+                        )
+                    ),
+                )  # fmt: skip
+                if done is not None:
+                    database.write(lambda connection: job_store.finish(connection, job_id, holder=holder))
+            else:
+                progress(found)
+                time.sleep(0.5)
+    assert found is not None
+    return found
 
 
 def _run_facts(run: BillingRun) -> dict[str, Any]:
@@ -103,6 +98,6 @@ def _run_facts(run: BillingRun) -> dict[str, Any]:
 def show_run(run: BillingRun) -> None:
     out.print(f"{run.periods_due} periods due, {run.closed} closed, {run.failed} failed.")
     for failure in run.failures:
-        err.print(f"  {failure['subscription']}: {failure['detail']}", markup=False)
+        err.print(f"  {failure['subscription']}: {failure['detail']}", markup=False, soft_wrap=True)
     if run.unpriced:
         err.print(f"{len(run.unpriced)} stretches of usage have no price; `quotepart audit` lists them.")

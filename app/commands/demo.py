@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from app import demo as demo_steps
 from app.commands.apply import apply_file, show_changes
@@ -69,7 +70,7 @@ def run_demo(paths: demo_steps.Paths) -> None:
 def _check(what: str, found: object, expected: object) -> None:
     if found != expected:
         raise demo_steps.DemoFailed(f"{what}: {found}, but it must be {expected}")
-    out.print(f"[green]✓[/] {what}: {found}")
+    out.print(Text("✓", "green"), f"{what}: {found}")
 
 
 def _check_energy(invoiced: dict[tuple[str, str], Decimal], expected: dict[tuple[str, str], Decimal]) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import typer
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.engine import Connection
 
 from app.commands.terminal import AsJson, Quiet, now, out, show
@@ -181,5 +182,5 @@ def _disk(database: Database) -> Iterator[Finding]:
 def _show(findings: list[Finding]) -> None:
     table = Table("", "state", "found", "what to do")
     for finding in findings:
-        table.add_row(finding.what, f"[{_COLOURS[finding.state]}]{finding.state}[/]", finding.found, finding.do)
+        table.add_row(finding.what, Text(finding.state, _COLOURS[finding.state]), finding.found, finding.do)
     out.print(table)

@@ -17,7 +17,8 @@ from app.commands.bounded_http import BoundedHttp
 from app.commands.terminal import fail
 from app.observability.exposition import METRICS_DIRECTORY
 from app.observability.logs import logging_config
-from app.settings import Settings, secrets_of
+from app.settings import Settings
+from app.storage.database import secrets_in
 from app.storage.migrate import check_schema
 
 commands = typer.Typer()
@@ -51,6 +52,12 @@ def work(
     _run("app.main:create_worker", settings, host=metrics_host, port=metrics_port, workers=1)
 
 
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    """The texts that no log may show. Very short ones would black out half of it, and are none."""
+    found = (settings.bootstrap_key, settings.api_key, *secrets_in(settings.database_url))
+    return tuple(text for text in found if len(text) >= 6)
+
+
 def _check_free(host: str, port: int) -> None:
     """Ends the command where something else listens there, before anything is started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -65,7 +72,7 @@ def _run(application: str, settings: Settings, **rest: Any) -> None:
     uvicorn.run(
         application, factory=True, timeout_graceful_shutdown=30, access_log=False, server_header=False, ws="none",
         http=BoundedHttp,
-        log_config=logging_config(as_json=as_json, level=settings.log_level, secrets=secrets_of(settings)), **rest,
+        log_config=logging_config(as_json=as_json, level=settings.log_level, secrets=_secrets(settings)), **rest,
     )  # fmt: skip
 
 

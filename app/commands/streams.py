@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
-out = Console(highlight=False)
+# What is printed holds ids that producers chose: `[/x]` in one is text, not markup.
+out = Console(highlight=False, markup=False)
 err = Console(stderr=True, highlight=False)
 
 

@@ -146,6 +146,12 @@ class Unavailable(BillingError):
     slug = "unavailable"
 
 
+class DatabaseBusy(Unavailable):
+    """The database does not answer in time, or does not let this transaction through."""
+
+    slug = "database-busy"
+
+
 class NotReady(Unavailable):
     """The database is not at the schema of this version."""
 

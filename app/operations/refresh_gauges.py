@@ -37,14 +37,18 @@ class Gauges:
         metrics.begin_at_zero(job_kinds)
 
     def refresh(self, *, now: datetime) -> None:
-        """Sets every gauge. Two scrapes at once wait for one another rather than do the work twice."""
-        with self._lock:
+        """Sets every gauge. A scrape that comes while another is at it takes the figures of a moment ago."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             self._database.read(lambda connection: self._set_counts(connection, now))
             began = time.monotonic()
             if began >= self._survey_again_at:
                 self._database.read(lambda connection: _survey(connection, now))
                 ended = time.monotonic()
                 self._survey_again_at = ended + _PAUSE_PER_SECOND_OF_WORK * (ended - began)
+        finally:
+            self._lock.release()
 
     def _set_counts(self, connection: Connection, now: datetime) -> None:
         quarantined = quarantine_store.count_by_reason(connection)

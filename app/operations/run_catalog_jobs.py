@@ -84,8 +84,8 @@ def run_job(
 
     def settle(connection: Connection) -> None:
         if done:
-            job_store.finish(connection, job.job_id)
+            job_store.finish(connection, job.job_id, holder=holder)
         else:
-            job_store.postpone(connection, job.job_id, due_at=clock(), problem="")
+            job_store.postpone(connection, job.job_id, holder=holder, due_at=clock(), problem="")
 
     database.write(settle)

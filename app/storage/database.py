@@ -13,19 +13,23 @@ import threading
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import count
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from app.domain.errors import DatabaseBusy
 from app.observability import metrics
 from app.storage import packed_arrays
 
 T = TypeVar("T")
 
 _ATTEMPTS = 12
+_PATIENCE_SECONDS = 45
 _RETRY_STATES = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "08000", "08003", "08006"}
 _SQLITE_SETTINGS = (
     "PRAGMA journal_mode = WAL",
@@ -54,16 +58,25 @@ class Database:
         self.engine.dispose()
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returned, once its transaction is durable."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        """What `work` returned, once its transaction is durable. Raises DatabaseBusy."""
+        return self._retried(lambda: self._write_once(work))
+
+    def _retried(self, attempt: Callable[[], T]) -> T:
+        """What the attempt returned; tried again after what may pass, for a minute at most."""
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        for number in count(1):
             try:
-                return self._write_once(work)
+                return attempt()
+            except sa.exc.TimeoutError as error:  # every connection is in use
+                raise DatabaseBusy("The database is busy; try again in a moment.") from error
             except DBAPIError as error:
-                if attempt == _ATTEMPTS or not _worth_retrying(error):
+                if not _worth_retrying(error):
                     raise
+                if number >= _ATTEMPTS or time.monotonic() >= give_up_at:
+                    raise DatabaseBusy("The database does not take it right now; try again in a moment.") from error
             metrics.RETRIES.inc()
-            time.sleep(random.uniform(0, min(0.02 * 2**attempt, 2)))  # noqa: S311 - spreads retries, no secret
-        raise AssertionError("the last attempt returns or raises")
+            time.sleep(random.uniform(0, min(0.02 * 2**number, 2)))  # noqa: S311 - spreads retries, no secret
+        raise AssertionError("an attempt returns or raises")
 
     def _write_once(self, work: Callable[[Connection], T]) -> T:
         if self._writer is None:
@@ -75,22 +88,15 @@ class Database:
                 return work(connection)
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returned; all its statements saw the same snapshot."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with self.engine.connect() as connection:
-                    if not self.is_sqlite:
-                        connection = connection.execution_options(
-                            isolation_level="REPEATABLE READ", postgresql_readonly=True
-                        )
-                    with connection.begin():
-                        return work(connection)
-            except DBAPIError as error:
-                if attempt == _ATTEMPTS or not _worth_retrying(error):
-                    raise
-            metrics.RETRIES.inc()
-            time.sleep(random.uniform(0, min(0.02 * 2**attempt, 2)))  # noqa: S311 - spreads retries, no secret
-        raise AssertionError("the last attempt returns or raises")
+        """What `work` returned; all its statements saw the same snapshot. Raises DatabaseBusy."""
+        return self._retried(lambda: self._read_once(work))
+
+    def _read_once(self, work: Callable[[Connection], T]) -> T:
+        with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                return work(connection)
 
 
 def _worth_retrying(error: DBAPIError) -> bool:
@@ -112,10 +118,21 @@ def normalised_url(url: str) -> str:
 # What is bound to a statement (an event, a digest of a key) stays out of errors, and so out of logs.
 
 
+def secrets_in(url: str) -> tuple[str, ...]:
+    """The passwords that the URL holds, as they are and as they are written in it."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return ()
+    found = [str(parsed.password or ""), *(str(parsed.query.get(name, "")) for name in ("password", "sslpassword"))]
+    return tuple(dict.fromkeys(text for secret in found if secret for text in (secret, quote(secret, safe=""))))
+
+
 def _postgresql_engine(url: str) -> Engine:
+    patience = {} if "connect_timeout" in sa.make_url(normalised_url(url)).query else {"connect_timeout": 5}
     engine = sa.create_engine(
         normalised_url(url), pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True,
-        connect_args={"application_name": "quotepart", "prepare_threshold": 3},
+        connect_args={"application_name": "quotepart", "prepare_threshold": 3} | patience,
     )  # fmt: skip
 
     @sa.event.listens_for(engine, "connect")

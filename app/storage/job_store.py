@@ -95,19 +95,20 @@ def save_progress(connection: Connection, job_id: UUID, progress: dict[str, Any]
     connection.execute(jobs.update().where(jobs.c.job_id == job_id).values(progress=json.dumps(progress)))
 
 
-def finish(connection: Connection, job_id: UUID, *, problem: str = "") -> None:
+def finish(connection: Connection, job_id: UUID, *, holder: str, problem: str = "") -> None:
+    """Ends the job, unless somebody else has taken it over."""
     connection.execute(
         jobs.update()
-        .where(jobs.c.job_id == job_id)
+        .where(jobs.c.job_id == job_id, jobs.c.leased_by == holder)
         .values(status="failed" if problem else "done", problem=problem, leased_by="", leased_until=None)
     )
 
 
-def postpone(connection: Connection, job_id: UUID, *, due_at: datetime, problem: str) -> None:
-    """Gives the job back, to be tried again at `due_at`."""
+def postpone(connection: Connection, job_id: UUID, *, holder: str, due_at: datetime, problem: str) -> None:
+    """Gives the job back, to be tried again at `due_at`, unless somebody else has taken it over."""
     connection.execute(
         jobs.update()
-        .where(jobs.c.job_id == job_id)
+        .where(jobs.c.job_id == job_id, jobs.c.leased_by == holder)
         .values(status="waiting", problem=problem, due_at=due_at, leased_by="", leased_until=None)
     )
 

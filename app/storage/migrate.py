@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,8 +18,6 @@ from app.domain.errors import NotReady
 from app.storage.database import Database
 from app.storage.migrations_location import migrations_path
 
-_CANNOT_BE_USED = (sa.exc.OperationalError, sa.exc.DatabaseError)
-"""Not reached, or no database at all; what is derived from them is a fault in a statement."""
 _ADVISORY_LOCK = 7_205_759  # any number that is ours alone; two processes that migrate at once take turns
 
 
@@ -45,6 +44,7 @@ def downgrade(url: str, revision: str) -> None:
         command.downgrade(_config(url), revision)
 
 
+@cache
 def head_revision() -> str:
     return str(ScriptDirectory.from_config(_config("")).get_current_head())
 
@@ -113,7 +113,12 @@ def _check_own(url: str) -> None:
 
 
 def _is_known(revision: str) -> bool:
-    return revision in {script.revision for script in ScriptDirectory.from_config(_config("")).walk_revisions()}
+    return revision in _known_revisions()
+
+
+@cache
+def _known_revisions() -> frozenset[str]:
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config("")).walk_revisions())
 
 
 @contextmanager
@@ -121,13 +126,11 @@ def _reaching() -> Iterator[None]:
     """A database that cannot be reached, or a URL that names none, as one sentence."""
     try:
         yield
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise NotReady(
             "QUOTEPART_DATABASE_URL must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
         ) from error
-    except (sa.exc.DatabaseError, OSError) as error:
-        if isinstance(error, sa.exc.DatabaseError) and type(error) not in _CANNOT_BE_USED:
-            raise
+    except (sa.exc.DBAPIError, OSError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
         raise NotReady(f"The database cannot be used (QUOTEPART_DATABASE_URL names it): {reason}") from error
 

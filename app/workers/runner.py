@@ -112,7 +112,7 @@ class Runner:
             keep_going=lambda: self._extend(job),
         )  # fmt: skip
         if done is not None:
-            self._database.write(lambda connection: job_store.finish(connection, job.job_id))
+            self._database.write(lambda connection: job_store.finish(connection, job.job_id, holder=self._holder))
         elif self._stop.is_set():
             self._give_back(job, problem="", delay=0)
 
@@ -128,9 +128,11 @@ class Runner:
     def _give_back(self, job: Job, *, problem: str, delay: float) -> None:
         due_at = self._clock() + timedelta(seconds=delay)
         self._database.write(
-            lambda connection: job_store.postpone(connection, job.job_id, due_at=due_at, problem=problem)
+            lambda connection: job_store.postpone(
+                connection, job.job_id, holder=self._holder, due_at=due_at, problem=problem
+            )
         )
 
     @staticmethod
     def _backoff(job: Job) -> float:
-        return min(2.0**job.attempts, _LONGEST_BACKOFF_SECONDS)
+        return min(2.0 ** min(job.attempts, 10), _LONGEST_BACKOFF_SECONDS)

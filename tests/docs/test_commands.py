@@ -136,11 +136,8 @@ def test_the_wait_for_the_service_ends_where_its_port_is_taken(page, tmp_path):
 
 # --- pasted into another shell ---------------------------------------------------------------------------------------
 
-FOR_SERVERS = {"docs/how-to/deploy.md", "docs/how-to/prometheus.md"}
-"""Pages whose commands are typed on a Linux server."""
 
-
-@pytest.mark.parametrize("page", sorted(set(PAGES) - FOR_SERVERS))
+@pytest.mark.parametrize("page", sorted(PAGES))
 def test_no_command_has_a_remark_as_zsh_would_run_it(page):
     assert remarks((ROOT / page).read_text()) == []
 

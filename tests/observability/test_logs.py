@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -131,3 +132,28 @@ def test_answers_tell_caches_and_browsers_to_keep_out(database_url: str) -> None
         for answer in (api.call("GET", "/v1/tenants"), api.call("POST", "/v1/events", event("e-1"))):
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def call(app: Any, *arguments: Any) -> None:
+    await app(*arguments)
+
+
+def test_whoever_hangs_up_is_no_fault_of_the_service(database_url: str, logged: io.StringIO) -> None:
+    """A body that is cut off, as a lost connection leaves it."""
+    messages = iter([{"type": "http.request", "body": b"[", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(_message: Any) -> None:
+        raise AssertionError("nobody is there")
+
+    with service(database_url) as api:
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/events", "raw_path": b"/v1/events",
+            "query_string": b"", "root_path": "", "scheme": "http", "server": ("own", 80), "client": ("127.0.0.1", 1),
+            "headers": [(b"authorization", f"Bearer {ADMIN_KEY}".encode()), (b"content-type", b"application/json")],
+        }  # fmt: skip
+        asyncio.run(call(api.client.app, scope, receive, send))
+    assert [line["status"] for line in lines(logged) if line["message"] == "request"] == [499]
+    assert not [line for line in lines(logged) if line["level"] == "ERROR"]
