@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ import pytest
 
 from app import VERSION
 from app.cli import MODULES
+from app.commands import close
 from app.demo import _free_port
+from app.settings import Settings
+from app.storage import job_store
+from app.storage.database import Database
 from tests.service import PER_UNIT, event, service, set_up
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -174,6 +179,29 @@ def test_a_correction_that_fails_makes_close_fail(sqlite_url: str) -> None:
         connection.execute("UPDATE tenants SET operator = 0")
     closed = run("close", "--through", "2026-11-01", "--json", url=sqlite_url, expect=1)
     assert json.loads(closed.stdout)["failures"]
+
+
+@pytest.mark.parametrize("where", ["run_catalog_jobs", "run_billing"])
+def test_a_run_that_is_stopped_is_not_gone_on_with_by_others(
+    where: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C in `quotepart close`: whoever pressed it does not want the invoices."""
+    with service(sqlite_url) as api:
+        set_up(api, [PER_UNIT])
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(close, where, interrupted)
+    database = Database.open(sqlite_url)
+    with pytest.raises(KeyboardInterrupt):
+        close.close_all(database, Settings(), through=datetime(2026, 11, 1, tzinfo=UTC))
+    assert database.read(lambda connection: job_store.backlog(connection)) == {}
+    database.close()
+    assert "Stopped" in capsys.readouterr().err
+    with service(sqlite_url) as api:
+        assert api.invoices() == []
+        assert api.bill("2026-11-01T00:00:00Z")["closed"] == 2
 
 
 def test_a_database_that_is_not_there_is_named_whole(tmp_path: Path) -> None:

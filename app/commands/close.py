@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
+from sqlalchemy.engine import Connection
 
 from app.commands.terminal import AsJson, Quiet, bar, err, instant, now, opened, out, show
 from app.domain.events import instant_text
 from app.operations.run_billing import find_run, run_billing, start_billing_run
 from app.operations.run_catalog_jobs import run_catalog_jobs
 from app.settings import Settings
-from app.storage import job_store
+from app.storage import billing_store, job_store
 from app.storage.billing_store import BillingRun
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
@@ -55,36 +59,61 @@ def close_all(
         database, through=through, issue=issue, dry_run=dry_run, now=now(), tenants=tenants, plans=plans
     )
     holder, seconds = f"close-{os.getpid()}-{run.run_id.hex}", settings.lease_seconds
-    run_catalog_jobs(
-        database, CatalogCache(), clock=now, future=timedelta(seconds=settings.future_seconds), lease_seconds=seconds,
-        budget_seconds=_LONGEST_CATCH_UP_SECONDS,
-    )  # fmt: skip
-    with bar(quiet=quiet) as shown:
-        task = shown.add_task("billing periods", total=None)
+    try:
+        run_catalog_jobs(
+            database, CatalogCache(), clock=now, future=timedelta(seconds=settings.future_seconds),
+            lease_seconds=seconds, budget_seconds=_LONGEST_CATCH_UP_SECONDS,
+        )  # fmt: skip
+        with bar(quiet=quiet) as shown:
+            task = shown.add_task("billing periods", total=None)
+            return _bring_to_end(
+                database, settings, run.run_id, job_id, holder=holder,
+                progress=lambda state: shown.update(
+                    task, total=state.periods_due, completed=state.closed + state.failed
+                ),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        database.write(lambda connection: _give_up(connection, run.run_id, job_id, holder=holder))
+        err.print("Stopped. What is billed stays billed; another run goes on from there.")
+        raise
 
-        def progress(state: BillingRun) -> None:
-            shown.update(task, total=state.periods_due, completed=state.closed + state.failed)
 
-        # A worker of a service may be quicker to take it, and may give it back: whoever has it brings it to its end.
-        while (found := find_run(database, run.run_id)) is not None and found.status == "running":
-            if database.write(
-                lambda connection: job_store.lease(connection, holder=holder, now=now(), seconds=seconds, job_id=job_id)
-            ):
-                done = run_billing(
-                    database, run.run_id, clock=now, terms_days=settings.payment_terms_days, progress=progress,
-                    keep_going=lambda: database.write(
-                        lambda connection: job_store.extend(
-                            connection, job_id, holder=holder, now=now(), seconds=seconds
-                        )
-                    ),
-                )  # fmt: skip
-                if done is not None:
-                    database.write(lambda connection: job_store.finish(connection, job_id, holder=holder))
-            else:
-                progress(found)
-                time.sleep(0.5)
-    assert found is not None
-    return found
+def _bring_to_end(
+    database: Database, settings: Settings, run_id: UUID, job_id: UUID, *, holder: str,
+    progress: Callable[[BillingRun], None],
+) -> BillingRun:  # fmt: skip
+    """The run when it is no longer at work. A worker of a service may be quicker to take it, and may give it back."""
+
+    def lease(connection: Connection) -> bool:
+        return job_store.lease(connection, holder=holder, now=now(), seconds=seconds, job_id=job_id) is not None
+
+    def extend(connection: Connection) -> bool:
+        return job_store.extend(connection, job_id, holder=holder, now=now(), seconds=seconds)
+
+    seconds = settings.lease_seconds
+    while True:
+        found = find_run(database, run_id)
+        assert found is not None
+        if found.status != "running":
+            return found
+        if not database.write(lease):
+            progress(found)
+            time.sleep(0.5)
+            continue
+        done = run_billing(
+            database, run_id, clock=now, terms_days=settings.payment_terms_days, progress=progress,
+            keep_going=lambda: database.write(extend),
+        )  # fmt: skip
+        if done is not None:
+            database.write(lambda connection: job_store.finish(connection, job_id, holder=holder))
+
+
+def _give_up(connection: Connection, run_id: UUID, job_id: UUID, *, holder: str) -> None:
+    """Nobody goes on with the run, unless somebody else is at it: it was stopped by whoever began it."""
+    job_store.lease(connection, holder=holder, now=now(), seconds=1, job_id=job_id)  # where nobody has it yet
+    found = billing_store.find_run(connection, run_id)
+    if found is not None and job_store.finish(connection, job_id, holder=holder, problem="stopped"):
+        billing_store.save_run(connection, replace(found, status="failed"))
 
 
 def _run_facts(run: BillingRun) -> dict[str, Any]:

@@ -95,13 +95,14 @@ def save_progress(connection: Connection, job_id: UUID, progress: dict[str, Any]
     connection.execute(jobs.update().where(jobs.c.job_id == job_id).values(progress=json.dumps(progress)))
 
 
-def finish(connection: Connection, job_id: UUID, *, holder: str, problem: str = "") -> None:
-    """Ends the job, unless somebody else has taken it over."""
-    connection.execute(
+def finish(connection: Connection, job_id: UUID, *, holder: str, problem: str = "") -> bool:
+    """Ends the job; False where somebody else has taken it over, and it goes on."""
+    changed = connection.execute(
         jobs.update()
         .where(jobs.c.job_id == job_id, jobs.c.leased_by == holder)
         .values(status="failed" if problem else "done", problem=problem, leased_by="", leased_until=None)
     )
+    return bool(changed.rowcount)
 
 
 def postpone(connection: Connection, job_id: UUID, *, holder: str, due_at: datetime, problem: str) -> None:
