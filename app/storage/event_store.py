@@ -105,7 +105,8 @@ def _insert_sqlite(connection: Connection, rows: Sequence[StoredEvent]) -> set[E
     inserted = connection.exec_driver_sql(_INSERT_SQLITE, parameters).rowcount
     if inserted == len(rows):
         return set()
-    new = set(connection.exec_driver_sql("SELECT tenant_id, identity FROM events WHERE rowid > ?", (before,)).tuples())
+    added = connection.exec_driver_sql("SELECT tenant_id, identity FROM events WHERE rowid > ?", (before,))
+    new = {(row[0], row[1]) for row in added}
     return {row.key for row in rows if (row.tenant_id.bytes, row.identity) not in new}
 
 

@@ -180,7 +180,7 @@ BUT_HEAD: tuple[Route, ...] = (
     open_to_all("GET", "/readyz"),
     open_to_all("GET", "/metrics"),
     open_to_all("GET", "/openapi.json"),
-    open_to_all("HEAD", "/openapi.json"),
+    *(open_to_all("HEAD", path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json")),
     *noun("/v1/tenants", "tenant", "own"),
     *noun("/v1/resources", "resource", "own"),
     *noun("/v1/meters", "meter", "shared"),
