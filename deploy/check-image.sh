@@ -187,7 +187,7 @@ pass "no compiler, no pip in the service's environment, nothing of the build, no
 inside python -c '
 from importlib.metadata import distributions
 for each in distributions():
-    print(each.name.lower().replace("_", "-"), each.version, sep="==")
+    print(each.name.lower().replace("_", "-").replace(".", "-"), each.version, sep="==")
 ' | grep -v '^quotepart==' | LC_ALL=C sort > "$WORK/installed"
 grep -o '^[^ ]*==[^ ]*' requirements.txt | LC_ALL=C sort > "$WORK/locked"
 inside python -c 'import psycopg, typst, uvloop' || fail "a compiled library does not load"
