@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from app.commands.terminal import AsJson, Quiet, err, fail, out, show
+from app.commands.terminal import AsJson, Quiet, bytes_bar, fail, out, show
 from app.settings import Settings
 from app.storage.backup import Backup, TargetExists, back_up
 
@@ -25,10 +24,7 @@ def backup(
 ) -> None:
     """Copy the database, whole and checked, while the service writes; for PostgreSQL it says what to run instead."""
     settings = Settings.from_environment()
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-        console=err, disable=quiet or not err.is_terminal,
-    ) as shown:  # fmt: skip
+    with bytes_bar(quiet=quiet) as shown:
         task = shown.add_task("backup", total=None)
         try:
             made = back_up(

@@ -16,14 +16,12 @@ from sqlalchemy.engine import Connection
 from app.commands.terminal import AsJson, Quiet, bar, err, instant, now, opened, out, show
 from app.domain.events import instant_text
 from app.operations.run_billing import find_run, run_billing, start_billing_run
-from app.operations.run_catalog_jobs import run_catalog_jobs
+from app.operations.run_catalog_jobs import LONGEST_BEFORE_BILLING_SECONDS, run_catalog_jobs
 from app.settings import Settings
 from app.storage import billing_store, job_store
 from app.storage.billing_store import BillingRun
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
-
-_LONGEST_CATCH_UP_SECONDS = 600
 
 commands = typer.Typer()
 
@@ -62,7 +60,7 @@ def close_all(
     try:
         run_catalog_jobs(
             database, CatalogCache(), clock=now, future=timedelta(seconds=settings.future_seconds),
-            lease_seconds=seconds, budget_seconds=_LONGEST_CATCH_UP_SECONDS,
+            lease_seconds=seconds, budget_seconds=LONGEST_BEFORE_BILLING_SECONDS,
         )  # fmt: skip
         with bar(quiet=quiet) as shown:
             task = shown.add_task("billing periods", total=None)

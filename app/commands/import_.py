@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from app.commands.terminal import AsJson, Quiet, err, fail, out, show
+from app.commands.terminal import AsJson, Quiet, bytes_bar, err, fail, out, show
 from app.importing.record import ImportReport
 from app.importing.replay import ImportStopped, Retrying, connect, report_beside, run_import
 from app.importing.replay import Progress as ImportProgress
@@ -60,10 +59,7 @@ def _remark(sentence: str) -> None:
 @contextmanager
 def import_bar(*, quiet: bool = False) -> Iterator[Callable[[ImportProgress], None]]:
     """A bar over the file's bytes: how many rows it has is known at its end only."""
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-        console=err, disable=quiet or not err.is_terminal,
-    ) as shown:  # fmt: skip
+    with bytes_bar(quiet=quiet) as shown:
         task = shown.add_task("sending events", total=None)
         yield lambda state: shown.update(task, total=state.bytes_total, completed=state.bytes_read)
 

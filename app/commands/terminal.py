@@ -12,7 +12,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from app.commands.streams import err, out, show_error
 from app.domain.events import parse_instant
@@ -20,7 +28,7 @@ from app.settings import Settings
 from app.storage.database import Database
 from app.storage.migrate import check_schema
 
-__all__ = ["AsJson", "Quiet", "bar", "err", "fail", "instant", "now", "opened", "out", "show"]
+__all__ = ["AsJson", "Quiet", "bar", "bytes_bar", "err", "fail", "instant", "now", "opened", "out", "show"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="the result as JSON on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress and no remarks; errors are still told")]
@@ -60,6 +68,14 @@ def bar(*, quiet: bool = False) -> Progress:
     return Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=err, disable=quiet or not err.is_terminal, transient=True,
+    )  # fmt: skip
+
+
+def bytes_bar(*, quiet: bool = False) -> Progress:
+    """The same for what is counted in bytes; it stays when it is done."""
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+        console=err, disable=quiet or not err.is_terminal,
     )  # fmt: skip
 
 

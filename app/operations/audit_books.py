@@ -2,9 +2,8 @@
 
 Events: identity and content digest of each row. Buckets: each against the fold of its events. Lines: each against the
 rating of its own trace. Documents: totals, numbers without gap, hashes and their chain; and of every charge and
-stretch, that all documents
-together billed what it was rated to last. Also listed, and no difference:
-`unpriced` usage, and meters that are still being built (their buckets are not whole yet).
+stretch, that all documents together billed what it was rated to last. Also listed, and no difference: `unpriced`
+usage, and meters that are still being built (their buckets are not whole yet).
 """
 
 from __future__ import annotations

@@ -26,14 +26,12 @@ _KEY_ID = re.compile("[0-9a-f]{16}")
 
 def authenticate(database: Database, token: str) -> Caller:
     """The caller behind an API key. Raises NotAuthenticated for any other text, saying nothing of why."""
-    key_id, secret = _split(token)
-    return database.read(lambda connection: _caller(key_store.find_key(connection, key_id), secret, connection))
+    return database.read(lambda connection: _caller(connection, token))
 
 
 def check_still_allowed(connection: Connection, token: str, caller: Caller) -> None:
     """Raises NotAuthenticated where the key no longer opens what it opened for the caller."""
-    key_id, secret = _split(token)
-    found = _caller(key_store.find_key(connection, key_id), secret, connection)
+    found = _caller(connection, token)
     if (found.scopes, found.tenant_id) != (caller.scopes, caller.tenant_id):
         raise NotAuthenticated("This API key is not known.")
 
@@ -60,12 +58,14 @@ class KnownCallers:
         self._found[_digest(token)] = caller
 
 
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
-def _caller(stored: StoredKey | None, secret: str, connection: Connection) -> Caller:
-    given = hashlib.sha256(secret.encode()).digest()
+def _caller(connection: Connection, token: str) -> Caller:
+    key_id, secret = _split(token)
+    stored = key_store.find_key(connection, key_id)
+    given = _digest(secret)
     if stored is None or not hmac.compare_digest(given, stored.secret_hash):
         raise NotAuthenticated("This API key is not known.")
     given_scopes = stored.scopes.split(",")
@@ -96,7 +96,7 @@ def create_key(database: Database, *, scopes: Collection[str], tenant: str = "",
     """A new key with these scopes, shown this once. Raises NotFound for an unknown tenant."""
     assert scopes and set(scopes) <= set(SCOPES)
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    stored = StoredKey(key_id, hashlib.sha256(secret.encode()).digest(), ",".join(sorted(scopes)), tenant, name)
+    stored = StoredKey(key_id, _digest(secret), ",".join(sorted(scopes)), tenant, name)
 
     def work(connection: Connection) -> None:
         if tenant and key_store.tenant_of_key(connection, tenant) is None:
@@ -125,5 +125,5 @@ def register_bootstrap_key(database: Database, token: str, now: datetime) -> Non
     """The operator's own key as an admin key, once, however many processes start."""
     # Taken apart as it will be when it is sent: the operator may have chosen a key that another database made.
     key_id, secret = _split(token)
-    stored = StoredKey(key_id, hashlib.sha256(secret.encode()).digest(), "admin", "", "bootstrap")
+    stored = StoredKey(key_id, _digest(secret), "admin", "", "bootstrap")
     database.write(lambda connection: key_store.add_key(connection, stored, now))

@@ -16,6 +16,9 @@ from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
 from app.storage.job_store import Job
 
+LONGEST_BEFORE_BILLING_SECONDS = 600
+"""How long a billing run waits for what was posted before the catalog changed to be counted."""
+
 KINDS = (catch_up_meters.JOB_KIND, release_quarantine.JOB_KIND)
 
 

@@ -12,7 +12,7 @@ from app.observability import metrics
 from app.observability.logs import bound
 from app.operations import run_billing
 from app.operations.run_catalog_jobs import KINDS as CATALOG_KINDS
-from app.operations.run_catalog_jobs import new_holder, run_catalog_jobs, run_job
+from app.operations.run_catalog_jobs import LONGEST_BEFORE_BILLING_SECONDS, new_holder, run_catalog_jobs, run_job
 from app.storage import job_store
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
@@ -24,7 +24,6 @@ JOB_KINDS = (*CATALOG_KINDS, run_billing.JOB_KIND)
 
 POLL_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 300
-_LONGEST_CATCH_UP_SECONDS = 600
 
 
 class Runner:
@@ -105,7 +104,7 @@ class Runner:
         # What was posted before a meter was made is counted before it is billed.
         run_catalog_jobs(
             self._database, self._cache, clock=self._clock, future=self._future, lease_seconds=self._lease_seconds,
-            budget_seconds=_LONGEST_CATCH_UP_SECONDS,
+            budget_seconds=LONGEST_BEFORE_BILLING_SECONDS,
         )  # fmt: skip
         done = run_billing.run_billing(
             self._database, UUID(job.payload["run_id"]), clock=self._clock, terms_days=self._terms_days,

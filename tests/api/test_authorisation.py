@@ -730,14 +730,7 @@ def test_a_page_and_its_cursor_hold_what_is_the_tenants(database_url: str) -> No
     with service(database_url) as api:
         matrix = Matrix(api)
         ask = asker_of(api, "read")
-        for path in (
-            "/v1/events",
-            "/v1/invoices",
-            "/v1/quarantine",
-            "/v1/resources",
-            "/v1/subscriptions",
-            "/v1/tenants",
-        ):
+        for path in LISTS_OF_TENANTS:
             whole = ask("GET", path).json()["data"]
             pages: list[Any] = []
             cursor: str | None = ""
@@ -755,14 +748,7 @@ def test_a_cursor_of_somebody_else_opens_nothing_more(database_url: str) -> None
     with service(database_url) as api:
         matrix = Matrix(api)
         ask = asker_of(api, "read")
-        for path in (
-            "/v1/events",
-            "/v1/invoices",
-            "/v1/quarantine",
-            "/v1/resources",
-            "/v1/subscriptions",
-            "/v1/tenants",
-        ):
+        for path in LISTS_OF_TENANTS:
             cursor = api.get(path, limit=1)["next_cursor"]
             answer = ask("GET", path, params={"cursor": cursor})
             assert answer.status_code == 200
