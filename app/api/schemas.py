@@ -190,10 +190,11 @@ RESOURCE_SENT = sent(
 RESOURCE = shown({"key": KEY, "name": {"type": "string"}, "kind": one_of(RESOURCE_KINDS), "owner": KEY})
 
 _OTHER_CATEGORIES = tuple(category for category in CATEGORIES if category != "S")
-_RATE_OF_S: Schema = {
-    "type": ["string", "number"], "pattern": r"^(?:100(?:\.0+)?|[1-9]?[0-9](?:\.[0-9]{1,4}0*)?)$",
-    "not": _ZERO_TEXT, "maxLength": 60, "exclusiveMinimum": 0, "maximum": 100,
+_RATE: Schema = {
+    "type": ["string", "number"], "pattern": r"^(?:100(?:\.0+)?|[1-9]?[0-9](?:\.[0-9]{1,4}0*)?)$", "maxLength": 60,
+    "minimum": 0, "maximum": 100,
 }  # fmt: skip
+_RATE_OF_S = _RATE | {"not": _ZERO_TEXT, "exclusiveMinimum": 0}
 _ZERO: Schema = {"type": ["string", "number"], "pattern": r"^0(?:\.0+)?$", "maxLength": 60, "minimum": 0, "maximum": 0}
 TAX_RATE_SENT: Schema = {
     "anyOf": [
@@ -207,7 +208,7 @@ TAX_RATE_SENT: Schema = {
 TAX_RATE_PATCH: Schema = {
     "type": "object", "additionalProperties": False,
     "properties": {"key": nullable(OWN_KEY), "category": one_of(CATEGORIES),
-                   "rate": nullable(number(3, 4, maximum=100)), "country": COUNTRY, "start": DAY},
+                   "rate": nullable(_RATE), "country": COUNTRY, "start": DAY},
 }  # fmt: skip
 TAX_RATE = shown(
     {"key": KEY, "category": one_of(CATEGORIES), "rate": DECIMAL, "country": COUNTRY, "start": DAY}

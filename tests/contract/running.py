@@ -264,8 +264,8 @@ def _is_a_fault(_context: Any, failure: Any, case: Any, response: Any) -> bool:
 def _is_a_rule(detail: str, case: Any, response: Any) -> bool:
     if _RULE.fullmatch(detail):
         return True
-    if case.method == "PATCH" and detail == "is missing":
-        return True  # the object has no such part to be changed within
+    if case.method == "PATCH" and detail in ("is missing", "must not be null"):
+        return True  # the object has no such part to be changed within, or cannot be as it is without it
     # A JSON number may be written with an exponent, which a number of money may not.
     return bool(_EXPONENT.search(response.request.body or b"")) and "decimal" in detail
 
