@@ -63,7 +63,7 @@ def _rows(connection: sa.Connection, stream: Stream) -> list[dict[str, Any]]:
     found = [item for item in sent if isinstance(item, UsageEvent)]
     snapshot.look_up(connection, {item.subject for item in found}, set())
     now = utc_now()
-    judged = [judge(item, snapshot, received_at=now, now=now, future=FUTURE) for item in found]
+    judged = [judge(item, snapshot, received_at=now, latest=now + FUTURE) for item in found]
     rows = []
     for item in judged:
         assert isinstance(item, Judged) and item.reason is None

@@ -1,23 +1,21 @@
 """What becomes of one event, as the catalog stands?
 
 A known subject, a meter that names the event's type, a known resource and values that every such meter can measure:
-then it is accepted, with its contributions. Otherwise it is set aside with the first reason that holds, in this order.
+then it is accepted, with what they measured. Otherwise it is set aside with the first reason that holds, in this order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 
-from app.domain.aggregation import Bucket, BucketKey, cell_of, fold_of, identity_number
-from app.domain.events import QuarantineReason, UsageEvent, content_digest, identity_of, time_problem
+from app.domain.events import QuarantineReason, UsageEvent, digest_at, identity_of, microseconds, time_problem
 from app.domain.ids import NOBODY
 from app.domain.meters import Measured, Meter, Unmeasurable, measure
-from app.domain.periods import hour_floor
 
 
 class Catalog(Protocol):
@@ -40,26 +38,29 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 
 
 class Judged(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """An event with its tenant (NOBODY where unknown), and either its contributions or why it is set aside."""
+    """An event with its tenant (NOBODY where unknown), and either what its meters measured or why it is set aside.
+
+    `at` is its time, or when it was received where it came without one; `moment` is that in microseconds.
+    """
 
     event: UsageEvent
     tenant_id: UUID
     identity: bytes
     digest: bytes
     at: datetime
-    contributions: tuple[Bucket, ...] = ()
+    moment: int
+    measured: tuple[tuple[Meter, Measured], ...] = ()
     reason: QuarantineReason | None = None
     detail: str = ""
 
 
 def judge(
-    event: UsageEvent, catalog: Catalog, *, received_at: datetime, now: datetime, future: timedelta,
-    bound_to: UUID | None = None,
-) -> Judged | Rejected:  # fmt: skip
-    """What the catalog says to the event. A key bound to a tenant may post for that tenant only."""
+    event: UsageEvent, catalog: Catalog, *, received_at: datetime, latest: datetime, bound_to: UUID | None = None
+) -> Judged | Rejected:
+    """What the catalog says to the event. A key bound to a tenant may post for that tenant only; no event may have
+    happened after the `latest` instant."""
     at = event.time or received_at
-    problem = time_problem(at, now=now, future=future)
-    if problem is not None:
+    if (problem := time_problem(at, latest=latest)) is not None:
         return Rejected(event.id, "/time", problem)
     if not event.subject and bound_to is None:
         return Rejected(event.id, "/subject", "subject is missing: it names who used the resource")
@@ -67,10 +68,12 @@ def judge(
     assert tenant_id is not None
     if bound_to is not None and tenant_id != bound_to:
         return Rejected(event.id, "/subject", "this API key may post for its own tenant only")
-    identity, digest = identity_of(event.source, event.id), content_digest(event)
+    moment = microseconds(at)
+    identity = identity_of(event.source, event.id)
+    digest = digest_at(event, None if event.time is None else moment)
 
     def aside(reason: QuarantineReason, detail: str) -> Judged:
-        return Judged(event, tenant_id, identity, digest, at, (), reason, detail)
+        return Judged(event, tenant_id, identity, digest, at, moment, (), reason, detail)
 
     if tenant_id == NOBODY:
         return aside("unknown_tenant", f"no tenant claims the subject {event.subject!r}")
@@ -79,24 +82,11 @@ def judge(
         return aside("unknown_type", f"no meter names the type {event.type!r}")
     if event.resource and not catalog.knows_resource(event.resource):
         return aside("unknown_resource", f"there is no resource {event.resource!r}")
-    contributions: list[Bucket] = []
-    hour, number = hour_floor(at), identity_number(identity)
+    found: list[tuple[Meter, Measured]] = []
     for meter in meters:
         measured = measure(meter, event)
         if isinstance(measured, Measured):
-            contributions.append(
-                contribution(meter, measured, event, tenant_id=tenant_id, number=number, at=at, hour=hour)
-            )
+            found.append((meter, measured))
         elif isinstance(measured, Unmeasurable) and meter.newest:
             return aside("unmeasurable", measured.detail)
-    return Judged(event, tenant_id, identity, digest, at, tuple(contributions))
-
-
-def contribution(
-    meter: Meter, measured: Measured, event: UsageEvent, *, tenant_id: UUID, number: int, at: datetime,
-    hour: datetime,
-) -> Bucket:  # fmt: skip
-    """The bucket of one event that happened `at`: what it adds to its `hour`. `number` is its identity's."""
-    cell = cell_of(event.resource, measured.dimensions)
-    fold = fold_of(meter.aggregation, measured, event, at=at, number=number)
-    return Bucket(BucketKey(tenant_id, meter.meter_id, hour, cell), event.resource, measured.dimensions, fold)
+    return Judged(event, tenant_id, identity, digest, at, moment, tuple(found))

@@ -10,17 +10,17 @@ What merges is stored in buckets, what does not is read from the events; both ex
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from app.domain.events import UsageEvent
-from app.domain.meters import Aggregation, Measured
+from app.domain.meters import Aggregation, Measured, Meter
 from app.domain.money import ZERO
 
 MERGES: frozenset[Aggregation] = frozenset({"count", "sum", "min", "max", "last"})
@@ -39,8 +39,10 @@ class Last(msgspec.Struct, frozen=True, gc=False):
         return self.at, self.source, self.id
 
 
-class Fold(msgspec.Struct, frozen=True, gc=False):
+class Fold(msgspec.Struct, gc=False):
     """Any number of events of one meter, merged. Parts that the aggregation does not ask for are None.
+
+    Only a Tally changes a fold, and only its own.
 
     `identity_sum` is the sum of 32 bits of each event's identity: with `count` it tells, whatever the order of arrival,
     whether two folds hold the same events. It stays below 2^63 for two thousand million events.
@@ -82,7 +84,7 @@ class Bucket(msgspec.Struct, frozen=True, gc=False):
 
 
 class Tally:
-    """Buckets gathered one by one, those of one key merged."""
+    """Buckets gathered one by one, those of one key merged. What is added belongs to the tally from then on."""
 
     def __init__(self) -> None:
         # UUIDs are slow to hash, and this is asked for every contribution of every event.
@@ -90,13 +92,38 @@ class Tally:
 
     def add(self, bucket: Bucket) -> None:
         own = bucket.key
-        key = (own.tenant_id.int, own.meter_id.int, own.start, own.cell)
-        present = self._found.setdefault(key, bucket)
+        present = self._found.setdefault((own.tenant_id.int, own.meter_id.int, own.start, own.cell), bucket)
         if present is not bucket:
-            self._found[key] = Bucket(own, bucket.resource, bucket.dimensions, merge(present.fold, bucket.fold))
+            _absorb(present.fold, bucket.fold)
+
+    def count(
+        self, event: UsageEvent, measured: Iterable[tuple[Meter, Measured]], *, tenant_id: UUID, identity: bytes,
+        at: datetime, hour: datetime,
+    ) -> None:  # fmt: skip
+        """Adds what the meters measured of one event that happened `at`, in this `hour`."""
+        number = identity_number(identity)
+        for meter, part in measured:
+            key = (tenant_id.int, meter.meter_id.int, hour, cell_of(event.resource, part.dimensions))
+            present = self._found.get(key)
+            if present is None:
+                self._found[key] = contribution(
+                    meter, part, event, tenant_id=tenant_id, number=number, at=at, hour=hour
+                )
+            else:
+                _absorb(present.fold, fold_of(meter.aggregation, part, event, at=at, number=number))
 
     def buckets(self) -> list[Bucket]:
         return list(self._found.values())
+
+
+def contribution(
+    meter: Meter, measured: Measured, event: UsageEvent, *, tenant_id: UUID, number: int, at: datetime,
+    hour: datetime,
+) -> Bucket:  # fmt: skip
+    """The bucket of one event that happened `at`: what it adds to its `hour`. `number` is its identity's."""
+    cell = cell_of(event.resource, measured.dimensions)
+    fold = fold_of(meter.aggregation, measured, event, at=at, number=number)
+    return Bucket(BucketKey(tenant_id, meter.meter_id, hour, cell), event.resource, measured.dimensions, fold)
 
 
 def identity_number(identity: bytes) -> int:
@@ -126,24 +153,23 @@ def merge(first: Fold, second: Fold) -> Fold:
         return second
     if not second.count:
         return first
-    return Fold(
-        first.count + second.count,
-        first.identity_sum + second.identity_sum,
-        None if first.sum is None or second.sum is None else first.sum + second.sum,
-        _pick(min, first.min, second.min),
-        _pick(max, first.max, second.max),
-        _later(first.last, second.last),
-    )
+    merged = Fold(first.count, first.identity_sum, first.sum, first.min, first.max, first.last)
+    _absorb(merged, second)
+    return merged
 
 
-def _pick(choose: Any, first: Decimal | None, second: Decimal | None) -> Decimal | None:
-    return None if first is None or second is None else choose(first, second)
-
-
-def _later(first: Last | None, second: Last | None) -> Last | None:
-    if first is None or second is None:
-        return first or second
-    return first if first.order >= second.order else second
+def _absorb(fold: Fold, other: Fold) -> None:
+    """Makes the fold that of the events of both; neither is empty."""
+    fold.count += other.count
+    fold.identity_sum += other.identity_sum
+    if fold.sum is not None:
+        fold.sum = None if other.sum is None else fold.sum + other.sum
+    if fold.min is not None:
+        fold.min = None if other.min is None else min(fold.min, other.min)
+    if fold.max is not None:
+        fold.max = None if other.max is None else max(fold.max, other.max)
+    if other.last is not None and (fold.last is None or fold.last.order < other.last.order):
+        fold.last = other.last
 
 
 def quantity_of(aggregation: Aggregation, fold: Fold) -> Decimal:

@@ -60,9 +60,14 @@ def identity_of(source: str, event_id: str) -> bytes:
 def content_digest(event: UsageEvent) -> bytes:
     """16 bytes that differ when a byte of the content does. Equal digests mean equal content, not the other way
     round."""
+    return digest_at(event, None if event.time is None else microseconds(event.time))
+
+
+def digest_at(event: UsageEvent, moment: int | None) -> bytes:
+    """`content_digest`, where the microseconds of the event's time are known; None where it has no time."""
     # No text of an event holds a NUL character, so it can stand between them.
-    moment = "" if event.time is None else microseconds(event.time)
-    content = f"{event.type}\0{event.subject}\0{event.resource}\0{moment}\0{event.data_text}"
+    moment_text = "" if moment is None else moment
+    content = f"{event.type}\0{event.subject}\0{event.resource}\0{moment_text}\0{event.data_text}"
     return blake2b(content.encode(), digest_size=16).digest()
 
 
@@ -196,10 +201,8 @@ def instant_text(instant: datetime) -> str:
     return f"{text}{fraction}Z"
 
 
-def time_problem(time: datetime, *, now: datetime, future: timedelta) -> str | None:
-    """Why a time is not plausible: before 1970, or more than `future` after receipt. None where it is."""
+def time_problem(time: datetime, *, latest: datetime) -> str | None:
+    """Why a time is not plausible: before 1970, or after the latest that is. None where it is."""
     if time < EARLIEST:
         return "time is before 1970"
-    if time > now + future:
-        return "time lies too far in the future"
-    return None
+    return "time lies too far in the future" if time > latest else None

@@ -8,10 +8,10 @@ ingestion, catch-up, edges and audit alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -27,6 +27,7 @@ MAX_DIMENSION_LENGTH = 255
 _MAX_DIGITS = 38
 _MAX_DECIMALS = 18
 _MAX_INTEGER_DIGITS = 20
+_INTEGER_BOUND = 10**_MAX_INTEGER_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,20 @@ def read_path(data: Any, path: str) -> Any:
     return value
 
 
+Reader = Callable[[Mapping[str, Any]], Any]
+
+
+def _reader(path: str) -> Reader:
+    """`read_path` of this one path, made ready: most paths are a single name."""
+    if not path:
+        return lambda _data: ABSENT
+    steps = path_steps(path)
+    name = steps[0]
+    if len(steps) > 1 or not isinstance(name, str):
+        return lambda data: read_path(data, path)
+    return lambda data: data.get(name, ABSENT)
+
+
 # --- filters ---------------------------------------------------------------------------------------------------------
 
 FilterOperator = Literal["eq", "ne", "in", "not_in", "gt", "gte", "lt", "lte"]
@@ -122,7 +137,7 @@ def _ordered(operator: str, value: Any, bound: Any) -> bool:
 # --- the meter -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Meter:
     """One revision of a meter's measuring part. `meter_id` names the revision: its buckets are its own.
 
@@ -142,6 +157,16 @@ class Meter:
     state: Literal["building", "active"] = "active"
     newest: bool = True
 
+    @cached_property
+    def read_value(self) -> Reader:
+        """The value at the property's path of an event's data, or ABSENT."""
+        return _reader(self.property)
+
+    @cached_property
+    def read_dimensions(self) -> Callable[[Mapping[str, Any]], str | None]:
+        """Canonical JSON of the dimension values of an event's data; None where one is too long."""
+        return _dimensions_reader(self.dimensions)
+
 
 class Measured(msgspec.Struct, frozen=True, gc=False):
     """What one event contributes to one meter: a Decimal, canonical text for `unique`, None for `count`."""
@@ -158,15 +183,16 @@ class Unmeasurable(msgspec.Struct, frozen=True, gc=False):
 
 def measure(meter: Meter, event: UsageEvent) -> Measured | Unmeasurable | None:
     """What the event contributes to the meter; None where a filter excludes it. The event's type is the meter's."""
+    data = event.data
     for item in meter.filters:
-        if not passes(item, event.data):
+        if not passes(item, data):
             return None
-    dimensions = _dimensions(meter, event.data) if meter.dimensions else "{}"
+    dimensions = meter.read_dimensions(data) if meter.dimensions else "{}"
     if dimensions is None:
         return Unmeasurable(f"a dimension of meter {meter.key} is longer than {MAX_DIMENSION_LENGTH} characters")
     if meter.aggregation == "count":
         return Measured(None, dimensions)
-    raw = read_path(event.data, meter.property)
+    raw = meter.read_value(data)
     if meter.aggregation == "unique":
         text = _unique_text(raw)
         if text is None:
@@ -188,7 +214,7 @@ def read_number(value: Any) -> Decimal | None:
     """
     kind = type(value)
     if kind is int:
-        return Decimal(value) if -(10**_MAX_INTEGER_DIGITS) < value < 10**_MAX_INTEGER_DIGITS else None
+        return Decimal(value) if -_INTEGER_BOUND < value < _INTEGER_BOUND else None
     if kind is str:
         if len(value) > 100 or not _NUMBER_TEXT.fullmatch(value):
             return None
@@ -234,21 +260,21 @@ def _unique_text(value: Any) -> str | None:
     return None
 
 
-def _dimensions(meter: Meter, data: Mapping[str, Any]) -> str | None:
-    """Canonical JSON of the dimension values; a missing value, null and what is no scalar are null. None if too
-    long."""
-    values: list[tuple[str, str | None]] = []
-    for name, path in meter.dimensions:
-        text = dimension_text(read_path(data, path))
-        if text is not None and len(text) > MAX_DIMENSION_LENGTH:
+def _dimensions_reader(dimensions: tuple[tuple[str, str], ...]) -> Callable[[Mapping[str, Any]], str | None]:
+    """A missing value, null and what is no scalar are null."""
+    names = tuple(name for name, _ in dimensions)
+    readers = tuple(_reader(path) for _, path in dimensions)
+
+    @lru_cache(maxsize=4096)
+    def canonical(texts: tuple[str | None, ...]) -> str | None:
+        if any(text is not None and len(text) > MAX_DIMENSION_LENGTH for text in texts):
             return None
-        values.append((name, text))
-    return _canonical(tuple(values))
+        return msgspec.json.encode(dict(zip(names, texts, strict=True)), order="sorted").decode()
 
+    def read(data: Mapping[str, Any]) -> str | None:
+        return canonical(tuple([dimension_text(value(data)) for value in readers]))
 
-@lru_cache(maxsize=65_536)
-def _canonical(values: tuple[tuple[str, str | None], ...]) -> str:
-    return msgspec.json.encode(dict(values), order="sorted").decode()
+    return read
 
 
 def dimension_text(value: Any) -> str | None:

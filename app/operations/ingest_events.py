@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Literal
@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from app.domain.acceptance import Judged, Rejected, judge
 from app.domain.errors import BillingError
 from app.domain.events import UsageEvent
+from app.observability import metrics
 from app.operations.keep_events import Status, count, keep
 from app.storage import quarantine_store
 from app.storage.catalog_snapshot import CatalogCache, Snapshot
@@ -30,7 +31,6 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     reason: str | None = None
     detail: str | None = None
     pointer: str = ""
-    late_seconds: int = 0
 
 
 class Post(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +55,7 @@ def ingest_events(
     known = cache.snapshot
     early = _judge_all(posts, known, future) if known is not None and known.covers(subjects, resources) else None
 
-    def work(connection: Connection) -> list[list[Outcome] | BillingError]:
+    def work(connection: Connection) -> tuple[dict[int, BillingError], list[_Done]]:
         snapshot = cache.at_locked_version(connection)
         refused = _refused(connection, posts, snapshot.version)
         judgements = early
@@ -63,25 +63,36 @@ def ingest_events(
             snapshot.look_up(connection, subjects, resources)
             judgements = _judge_all(posts, snapshot, future)
         wanted = [index for index in range(len(posts)) if index not in refused]
-        outcomes = _apply(connection, [(posts[index], judgements[index]) for index in wanted], version=snapshot.version)
-        return [*_in_order(len(posts), refused, outcomes)]
+        return refused, _apply(
+            connection, [(posts[index], judgements[index]) for index in wanted], version=snapshot.version
+        )
 
-    return database.write(work)
+    refused, done = database.write(work)
+    for one in done:
+        if one.late is not None:
+            metrics.LATENESS_SECONDS.observe(one.late.total_seconds())
+    rest = iter(done)
+    return [refused[index] if index in refused else next(rest).outcomes for index in range(len(posts))]
+
+
+class _Done(msgspec.Struct, frozen=True, gc=False):
+    """The outcomes of one post, and how late the oldest event came that it was accepted for."""
+
+    outcomes: list[Outcome]
+    late: timedelta | None
 
 
 def _judge_all(posts: Sequence[Post], catalog: Snapshot, future: timedelta) -> list[list[Judged | Rejected]]:
-    return [
-        [
-            judge(
-                item, catalog, received_at=post.received_at, now=post.received_at, future=future,
-                bound_to=post.bound_to,
-            )
+    judgements = []
+    for post in posts:
+        received_at, latest, bound_to = post.received_at, post.received_at + future, post.bound_to
+        judgements.append([
+            judge(item, catalog, received_at=received_at, latest=latest, bound_to=bound_to)
             if isinstance(item, UsageEvent)
             else item
             for item in post.sent
-        ]
-        for post in posts
-    ]  # fmt: skip
+        ])  # fmt: skip
+    return judgements
 
 
 def _refused(connection: Connection, posts: Sequence[Post], version: int) -> dict[int, BillingError]:
@@ -96,17 +107,9 @@ def _refused(connection: Connection, posts: Sequence[Post], version: int) -> dic
     return found
 
 
-def _in_order(
-    number: int, refused: Mapping[int, BillingError], outcomes: Sequence[list[Outcome]]
-) -> Iterator[list[Outcome] | BillingError]:
-    rest = iter(outcomes)
-    for index in range(number):
-        yield refused[index] if index in refused else next(rest)
-
-
 def _apply(
     connection: Connection, posts: Sequence[tuple[Post, list[Judged | Rejected]]], *, version: int
-) -> list[list[Outcome]]:
+) -> list[_Done]:
     judged, received_at = [], []
     for post, items in posts:
         own = [item for item in items if isinstance(item, Judged)]
@@ -121,13 +124,24 @@ def _apply(
     quarantine_store.keep(connection, aside)
     count(connection, kept)
     statuses = iter(kept.statuses)
-    return [
-        [
-            _outcome_of_rejected(item) if isinstance(item, Rejected) else _outcome(item, next(statuses), post)
-            for item in items
-        ]
-        for post, items in posts
-    ]
+    return [_done(post, items, statuses) for post, items in posts]
+
+
+def _done(post: Post, items: Sequence[Judged | Rejected], statuses: Iterator[Status]) -> _Done:
+    outcomes: list[Outcome] = []
+    oldest: datetime | None = None
+    for item in items:
+        if isinstance(item, Rejected):
+            outcomes.append(Outcome("rejected", item.id, detail=item.detail, pointer=item.pointer))
+            continue
+        status = next(statuses)
+        if status == "quarantined":
+            outcomes.append(Outcome(status, item.event.id, item.reason, item.detail))
+            continue
+        outcomes.append(Outcome(status, item.event.id))
+        if status == "accepted" and (oldest is None or item.at < oldest):
+            oldest = item.at
+    return _Done(outcomes, None if oldest is None else max(post.received_at - oldest, timedelta(0)))
 
 
 def quarantine_id(item: Judged) -> UUID:
@@ -135,14 +149,3 @@ def quarantine_id(item: Judged) -> UUID:
     digest = blake2b(item.digest, digest_size=16)
     digest.update(item.identity)
     return UUID(bytes=digest.digest())
-
-
-def _outcome_of_rejected(item: Rejected) -> Outcome:
-    return Outcome("rejected", item.id, detail=item.detail, pointer=item.pointer)
-
-
-def _outcome(item: Judged, status: Status, post: Post) -> Outcome:
-    late = max(0, int((post.received_at - item.at).total_seconds())) if status == "accepted" else 0
-    if status != "quarantined":
-        return Outcome(status, item.event.id, late_seconds=late)
-    return Outcome(status, item.event.id, item.reason, item.detail)

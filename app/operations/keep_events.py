@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
@@ -13,8 +14,8 @@ from app.domain.acceptance import Judged
 from app.domain.aggregation import Bucket, Tally
 from app.domain.events import UsageEvent, same_content
 from app.domain.ids import NOBODY
+from app.domain.periods import hour_at
 from app.storage import event_store, quarantine_store, usage_store
-from app.storage.event_store import EventKey, StoredEvent
 
 Status = Literal["accepted", "duplicate", "conflict", "quarantined"]
 
@@ -25,7 +26,7 @@ class Kept:
 
     statuses: tuple[Status, ...]
     additions: tuple[Bucket, ...]
-    accepted: tuple[EventKey, ...]
+    accepted: tuple[Judged, ...]
 
 
 def keep(connection: Connection, judged: Sequence[Judged], *, version: int, received_at: Iterable[datetime]) -> Kept:
@@ -34,51 +35,60 @@ def keep(connection: Connection, judged: Sequence[Judged], *, version: int, rece
     Where an identity was there already, what came is a duplicate or a conflict even if it could not be measured now.
     """
     arrivals = list(received_at)
-    # UUIDs are slow to hash: here their numbers stand for them.
-    candidates: dict[tuple[int, bytes], int] = {}
+    keys = [_key(item.tenant_id, item.identity) for item in judged]
+    candidates: dict[_Key, int] = {}
     for position, item in enumerate(judged):
         if item.reason is None:
-            candidates.setdefault((item.tenant_id.int, item.identity), position)
-    rows = [_stored(judged[position], arrivals[position], version) for position in candidates.values()]
-    there = event_store.insert_new(connection, rows)
-    asked = there | {
-        (item.tenant_id, item.identity)
-        for item in judged
-        if item.reason is not None
-        and item.tenant_id != NOBODY
-        and (item.tenant_id.int, item.identity) not in candidates
-    }
-    before = event_store.find(connection, sorted(asked, key=lambda key: (key[0].int, key[1])))
-    first: dict[tuple[int, bytes], tuple[bytes, UsageEvent]] = {
-        (tenant_id.int, identity): (stored.digest, stored.event) for (tenant_id, identity), stored in before.items()
+            candidates.setdefault(keys[position], position)
+    # In key order: two transactions with the same events then wait for each other and never deadlock.
+    chosen = [candidates[key] for key in sorted(candidates)]
+    there = event_store.insert_new(
+        connection, [judged[position] for position in chosen], [arrivals[position] for position in chosen], version
+    )
+    asked = {keys[chosen[number]]: judged[chosen[number]] for number in there}
+    for key, item in zip(keys, judged, strict=True):
+        if item.reason is not None and item.tenant_id != NOBODY and key not in candidates:
+            asked[key] = item
+    before = {
+        _key(stored.tenant_id, stored.identity): (stored.digest, stored.event)
+        for stored in event_store.find(connection, [(item.tenant_id, item.identity) for item in asked.values()])
     }
     statuses: list[Status] = []
+    accepted: list[Judged] = []
     additions = Tally()
-    for item in judged:
-        key = (item.tenant_id.int, item.identity)
-        if key in first:
-            digest, event = first[key]
-            same = digest == item.digest or same_content(event, item.event)
-            statuses.append("duplicate" if same else "conflict")
+    for position, item in enumerate(judged):
+        key = keys[position]
+        first = candidates.get(key, position)
+        if key in before:
+            statuses.append(_repeated(item, *before[key]))
+        elif first < position:
+            statuses.append(_repeated(item, judged[first].digest, judged[first].event))
         elif item.reason is not None:
             statuses.append("quarantined")
         else:
-            first[key] = (item.digest, item.event)
             statuses.append("accepted")
-            for bucket in item.contributions:
-                additions.add(bucket)
-    accepted = [row.key for row in rows if row.key not in there] if there else [row.key for row in rows]
+            accepted.append(item)
+            additions.count(
+                item.event, item.measured, tenant_id=item.tenant_id, identity=item.identity, at=item.at,
+                hour=hour_at(item.moment),
+            )  # fmt: skip
     return Kept(tuple(statuses), tuple(additions.buckets()), tuple(accepted))
+
+
+_Key = tuple[int, bytes]
+
+
+def _key(tenant_id: UUID, identity: bytes) -> _Key:
+    """UUIDs are slow to hash: here their numbers stand for them."""
+    return tenant_id.int, identity
+
+
+def _repeated(item: Judged, digest: bytes, event: UsageEvent) -> Status:
+    return "duplicate" if digest == item.digest or same_content(event, item.event) else "conflict"
 
 
 def count(connection: Connection, kept: Kept) -> None:
     """Adds what was kept to its buckets and closes quarantined copies of it. Last in the transaction."""
     if kept.accepted:
-        quarantine_store.supersede(connection, kept.accepted)
+        quarantine_store.supersede(connection, ((item.tenant_id, item.identity) for item in kept.accepted))
     usage_store.add(connection, kept.additions)
-
-
-def _stored(item: Judged, received_at: datetime, version: int) -> StoredEvent:
-    return StoredEvent(
-        item.tenant_id, item.identity, item.event, item.at, received_at, item.digest, catalog_version=version
-    )

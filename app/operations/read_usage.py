@@ -11,8 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.acceptance import contribution
-from app.domain.aggregation import EMPTY, MERGES, Bucket, Fold, identity_number, merge, quantity_of
+from app.domain.aggregation import EMPTY, MERGES, Bucket, Fold, contribution, identity_number, merge, quantity_of
 from app.domain.meters import Measured, Meter, measure
 from app.domain.periods import Period, hour_floor
 from app.storage import event_store, usage_store

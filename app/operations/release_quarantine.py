@@ -92,6 +92,6 @@ def _batch(
 
 def _judge(row: Quarantined, catalog: Any, now: datetime, future: timedelta) -> Judged:
     bound_to = row.tenant_id if not row.event.subject else None
-    item = judge(row.event, catalog, received_at=row.received_at, now=now, future=future, bound_to=bound_to)
+    item = judge(row.event, catalog, received_at=row.received_at, latest=now + future, bound_to=bound_to)
     assert isinstance(item, Judged), "what was well-formed when it came still is"
     return item

@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from app.domain.acceptance import Judged
 from app.domain.events import UsageEvent, microseconds, parse_data
 from app.storage import packed_arrays
 from app.storage.tables import events
@@ -18,8 +19,6 @@ from app.storage.types import Id, Name16
 
 EventKey = tuple[UUID, bytes]
 """(tenant_id, identity)"""
-
-_CHUNK = 500
 
 
 class StoredEvent(msgspec.Struct, frozen=True, eq=False, gc=False):
@@ -45,14 +44,15 @@ _COLUMNS = (
 )  # fmt: skip
 _PG_TYPES = (
     "uuid", "uuid", "text", "text", "text", "text", "text", "timestamptz", "bool", "text", "text", "timestamptz",
-    "bytea", "bigint",
+    "bytea",
 )  # fmt: skip
 _NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
+_SENT_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS[:-1])
 # The answer names the few that were there already, not the many that were not.
 _INSERT_PG = (
     f"WITH sent AS MATERIALIZED (SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _PG_TYPES)}) "
-    f"WITH ORDINALITY AS sent ({_NAMES}, n)), "
-    f"kept AS (INSERT INTO events ({_NAMES}) SELECT {_NAMES} FROM sent ORDER BY n "
+    f"WITH ORDINALITY AS sent ({_SENT_NAMES}, n)), "
+    f"kept AS (INSERT INTO events ({_NAMES}) SELECT {_SENT_NAMES}, %b::bigint FROM sent ORDER BY n "
     "ON CONFLICT (tenant_id, identity) DO NOTHING RETURNING tenant_id, identity) "
     "SELECT n FROM sent WHERE (SELECT count(*) FROM kept) < %b "
     "AND NOT EXISTS (SELECT FROM kept WHERE kept.tenant_id = sent.tenant_id AND kept.identity = sent.identity)"
@@ -63,70 +63,87 @@ _INSERT_SQLITE = (
 )
 
 
-def insert_new(connection: Connection, rows: Sequence[StoredEvent]) -> set[EventKey]:
-    """Inserts those that were not there; the keys of the others. Rows are distinct by key; they are inserted in key
-    order, so that two transactions with the same events wait for each other and never deadlock."""
-    if not rows:
-        return set()
-    ordered = sorted(rows, key=lambda row: (row.tenant_id.int, row.identity))
+def insert_new(
+    connection: Connection, judged: Sequence[Judged], received_at: Sequence[datetime], version: int
+) -> list[int]:
+    """Inserts those that were not there, in the order given; the positions of the others. They are distinct by key,
+    and were measured under the catalog's `version`."""
+    if not judged:
+        return []
     if connection.dialect.name == "sqlite":
-        return _insert_sqlite(connection, ordered)
-    there = connection.exec_driver_sql(_INSERT_PG, (*_packed(ordered), len(ordered))).scalars()
-    return {ordered[number - 1].key for number in there}
+        return _insert_sqlite(connection, judged, received_at, version)
+    parameters = (*_packed(judged, received_at), version, len(judged))
+    return [number - 1 for number in connection.exec_driver_sql(_INSERT_PG, parameters).scalars()]
 
 
-def _packed(rows: Sequence[StoredEvent]) -> tuple[packed_arrays.Packed, ...]:
-    """The columns in the order of _COLUMNS."""
-    sent = [row.event for row in rows]
+def _packed(judged: Sequence[Judged], received_at: Sequence[datetime]) -> tuple[packed_arrays.Packed, ...]:
+    """The columns in the order of _COLUMNS, but for the version."""
+    sent = [item.event for item in judged]
     return (
-        packed_arrays.ids([row.tenant_id.bytes for row in rows]), packed_arrays.ids([row.identity for row in rows]),
-        packed_arrays.texts([event.source for event in sent]), packed_arrays.texts([event.id for event in sent]),
-        packed_arrays.texts([event.type for event in sent]), packed_arrays.texts([event.subject for event in sent]),
-        packed_arrays.texts([event.resource for event in sent]), packed_arrays.instants([row.at for row in rows]),
+        packed_arrays.ids([item.tenant_id.bytes for item in judged]),
+        packed_arrays.ids([item.identity for item in judged]),
+        packed_arrays.names([event.source for event in sent]), packed_arrays.texts([event.id for event in sent]),
+        packed_arrays.names([event.type for event in sent]), packed_arrays.names([event.subject for event in sent]),
+        packed_arrays.names([event.resource for event in sent]),
+        packed_arrays.moments([item.moment for item in judged]),
         packed_arrays.flags([event.time is not None for event in sent]),
         packed_arrays.texts([event.data_text for event in sent]),
-        packed_arrays.texts([event.attributes for event in sent]),
-        packed_arrays.instants([row.received_at for row in rows]), packed_arrays.blobs([row.digest for row in rows]),
-        packed_arrays.whole_numbers([row.catalog_version for row in rows]),
+        packed_arrays.names([event.attributes for event in sent]), packed_arrays.instants(received_at),
+        packed_arrays.digests([item.digest for item in judged]),
     )  # fmt: skip
 
 
-def _insert_sqlite(connection: Connection, rows: Sequence[StoredEvent]) -> set[EventKey]:
+def _insert_sqlite(
+    connection: Connection, judged: Sequence[Judged], received_at: Sequence[datetime], version: int
+) -> list[int]:
     before = connection.exec_driver_sql("SELECT coalesce(max(rowid), 0) FROM events").scalar_one()
     parameters = [
         (
-            row.tenant_id.bytes, row.identity, event.source, event.id, event.type, event.subject, event.resource,
-            microseconds(row.at), event.time is not None, event.data_text, event.attributes,
-            microseconds(row.received_at), row.digest, row.catalog_version,
+            item.tenant_id.bytes, item.identity, event.source, event.id, event.type, event.subject, event.resource,
+            item.moment, event.time is not None, event.data_text, event.attributes, arrived, item.digest, version,
         )
-        for row in rows
-        for event in (row.event,)
+        for item, arrived in zip(judged, map(microseconds, received_at), strict=True)
+        for event in (item.event,)
     ]  # fmt: skip
     inserted = connection.exec_driver_sql(_INSERT_SQLITE, parameters).rowcount
-    if inserted == len(rows):
-        return set()
+    if inserted == len(judged):
+        return []
     added = connection.exec_driver_sql("SELECT tenant_id, identity FROM events WHERE rowid > ?", (before,))
     new = {(row[0], row[1]) for row in added}
-    return {row.key for row in rows if (row.tenant_id.bytes, row.identity) not in new}
+    return [number for number, row in enumerate(parameters) if (row[0], row[1]) not in new]
 
 
-def find(connection: Connection, keys: Sequence[EventKey]) -> dict[EventKey, StoredEvent]:
+def find(connection: Connection, keys: Sequence[EventKey]) -> list[StoredEvent]:
     """The kept events among the keys."""
-    found: dict[EventKey, StoredEvent] = {}
-    for start in range(0, len(keys), _CHUNK):
-        # A join: of `(tenant_id, identity) IN (..)` SQLite makes a walk through the whole table.
-        wanted = (
-            sa.values(sa.column("tenant_id", Id()), sa.column("identity", Name16()), name="wanted")
-            .data(list(keys[start : start + _CHUNK]))
-            .cte()
-        )
-        query = sa.select(events).join(
-            wanted, sa.and_(events.c.tenant_id == wanted.c.tenant_id, events.c.identity == wanted.c.identity)
-        )
-        for row in connection.execute(query).mappings():
-            stored = stored_event(row)
-            found[stored.key] = stored
-    return found
+    if not keys:
+        return []
+    if connection.dialect.name == "sqlite":
+        return [stored for key in keys if (stored := _find_one(connection, key)) is not None]
+    tenants, identities = [key[0] for key in keys], [UUID(bytes=key[1]) for key in keys]
+    rows = connection.execute(_FIND_PG, {"tenants": tenants, "identities": identities}).mappings()
+    return [stored_event(row) for row in rows]
+
+
+def _wanted() -> sa.TableValuedAlias:
+    arrays = [sa.bindparam(name, type_=sa.ARRAY(sa.Uuid)) for name in ("tenants", "identities")]
+    return sa.func.unnest(*arrays).table_valued("tenant_id", "identity", name="wanted").render_derived()
+
+
+def _select_found() -> sa.Select[Any]:
+    wanted = _wanted()
+    own = sa.and_(events.c.tenant_id == wanted.c.tenant_id, events.c.identity == wanted.c.identity)
+    return sa.select(events).join(wanted, own)
+
+
+_FIND_PG = _select_found()
+_FIND_ONE = sa.select(events).where(
+    events.c.tenant_id == sa.bindparam("tenant"), events.c.identity == sa.bindparam("name")
+)
+
+
+def _find_one(connection: Connection, key: EventKey) -> StoredEvent | None:
+    row = connection.execute(_FIND_ONE, {"tenant": key[0], "name": key[1]}).mappings().first()
+    return None if row is None else stored_event(row)
 
 
 def lock(connection: Connection, key: EventKey) -> StoredEvent | None:

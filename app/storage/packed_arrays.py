@@ -7,9 +7,10 @@ bound, then each element after its length. The statement casts each parameter, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from struct import Struct
+from functools import lru_cache
+from struct import Struct, pack
 from typing import Any
 
 from psycopg import pq
@@ -64,36 +65,58 @@ def flags(values: Sequence[bool]) -> Packed:
     return _array(_BOOL, len(values), b"".join([_1 + (b"\x01" if value else b"\x00") for value in values]))
 
 
-def whole_numbers(values: Iterable[int]) -> Packed:
+def whole_numbers(values: Sequence[int]) -> Packed:
     """bigint[]"""
-    packed = [_LONG.pack(value) for value in values]
-    return _array(_INT8, len(packed), _8 + _8.join(packed) if packed else b"")
+    return _array(_INT8, len(values), _longs(values))
+
+
+def moments(values: Sequence[int]) -> Packed:
+    """timestamptz[] of microseconds since 1970."""
+    return _array(_TIMESTAMPTZ, len(values), _longs([value - _MICROSECONDS_TO_2000 for value in values]))
+
+
+def _longs(values: Sequence[int]) -> bytes:
+    """Each after its length, all in one call."""
+    parts = [8] * (2 * len(values))
+    parts[1::2] = values
+    return pack(">" + "iq" * len(values), *parts)
 
 
 def instants(values: Sequence[datetime | None]) -> Packed:
-    """timestamptz[]"""
-    pack = _LONG.pack
-    parts = [_NULL if value is None else _8 + pack(microseconds(value) - _MICROSECONDS_TO_2000) for value in values]
-    return _array(_TIMESTAMPTZ, len(parts), b"".join(parts), nulls=None in values)
+    """timestamptz[] of few different instants."""
+    return _array(_TIMESTAMPTZ, len(values), b"".join(map(_instant, values)), nulls=None in values)
+
+
+@lru_cache(maxsize=4096)
+def _instant(value: datetime | None) -> bytes:
+    return _NULL if value is None else _8 + _LONG.pack(microseconds(value) - _MICROSECONDS_TO_2000)
 
 
 def texts(values: Sequence[str | None]) -> Packed:
     """text[]; also for decimals, which the statement casts."""
-    pack = _LENGTH.pack
-    parts: list[bytes] = []
-    for value in values:
-        if value is None:
-            parts.append(_NULL)
-        else:
-            encoded = value.encode()
-            parts += (pack(len(encoded)), encoded)
-    return _array(_TEXT, len(values), b"".join(parts), nulls=None in values)
+    return _array(_TEXT, len(values), b"".join(map(_text, values)), nulls=None in values)
 
 
-def blobs(values: Sequence[bytes]) -> Packed:
-    """bytea[]"""
-    pack = _LENGTH.pack
-    return _array(_BYTEA, len(values), b"".join([pack(len(value)) + value for value in values]))
+def _text(value: str | None) -> bytes:
+    if value is None:
+        return _NULL
+    encoded = value.encode()
+    return _LENGTH.pack(len(encoded)) + encoded
+
+
+def names(values: Sequence[str]) -> Packed:
+    """text[] of texts that come again and again."""
+    return _array(_TEXT, len(values), b"".join(map(_name, values)))
+
+
+@lru_cache(maxsize=16_384)
+def _name(value: str) -> bytes:
+    return _text(value)
+
+
+def digests(values: Sequence[bytes]) -> Packed:
+    """bytea[] of 16 bytes each."""
+    return _array(_BYTEA, len(values), _16 + _16.join(values) if values else b"")
 
 
 def decimals(values: Sequence[Any]) -> Packed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -60,15 +60,16 @@ def _values(quarantine_id: UUID, item: Judged, received_at: datetime) -> dict[st
     }  # fmt: skip
 
 
-def supersede(connection: Connection, accepted: Sequence[EventKey]) -> None:
+def supersede(connection: Connection, accepted: Iterable[EventKey]) -> None:
     """Closes the open copies of identities that were accepted just now."""
     is_open = quarantine.c.status == "open"
     if connection.execute(sa.select(sa.literal(1)).where(is_open).limit(1)).first() is None:
         return  # what is most often so takes one look
-    tenants = sorted({key[0] for key in accepted}, key=lambda tenant: tenant.int)
+    all_keys = list(accepted)
+    tenants = sorted({key[0] for key in all_keys}, key=lambda tenant: tenant.int)
     waiting = sa.select(quarantine.c.tenant_id).distinct().where(quarantine.c.tenant_id.in_(tenants), is_open)
     affected = set(connection.execute(waiting).scalars())
-    keys = [key for key in accepted if key[0] in affected]
+    keys = [key for key in all_keys if key[0] in affected]
     pair = sa.tuple_(quarantine.c.tenant_id, quarantine.c.identity, types=[Id(), Name16()])
     for start in range(0, len(keys), 500):
         chunk = keys[start : start + 500]

@@ -75,7 +75,7 @@ def test_a_kept_event_is_looked_up_by_its_key(sqlite_url: str) -> None:
         statements.append((statement, parameters))
 
     keys = [(new_id(), bytes([number] * 16)) for number in range(3)]
-    assert database.read(lambda connection: event_store.find(connection, keys)) == {}
+    assert database.read(lambda connection: event_store.find(connection, keys)) == []
     statement, parameters = statements[-1]
     plan = database.read(
         lambda connection: [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]

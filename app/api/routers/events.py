@@ -97,9 +97,6 @@ def _observe(outcomes: list[Outcome], seconds: float) -> None:
     for status, count in Counter(outcome.status for outcome in outcomes).items():
         metrics.EVENTS.labels(status).inc(count)
     metrics.INGEST_SECONDS.observe(seconds)
-    lateness = [outcome.late_seconds for outcome in outcomes if outcome.status == "accepted"]
-    if lateness:
-        metrics.LATENESS_SECONDS.observe(max(lateness))
 
 
 def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
