@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.domain.events import QuarantineReason, UsageEvent, digest_at, identity_of, microseconds, time_problem
+from app.domain.events import EARLIEST, QuarantineReason, UsageEvent, digest_at, identity_of, microseconds
 from app.domain.ids import NOBODY
 from app.domain.meters import Measured, Meter, Unmeasurable, measure
 
@@ -60,8 +60,10 @@ def judge(
     """What the catalog says to the event. A key bound to a tenant may post for that tenant only; no event may have
     happened after the `latest` instant."""
     at = event.time or received_at
-    if (problem := time_problem(at, latest=latest)) is not None:
-        return Rejected(event.id, "/time", problem)
+    if not EARLIEST <= at <= latest:
+        return Rejected(
+            event.id, "/time", "time is before 1970" if at < EARLIEST else "time lies too far in the future"
+        )
     if not event.subject and bound_to is None:
         return Rejected(event.id, "/subject", "subject is missing: it names who used the resource")
     tenant_id = catalog.tenant_of(event.subject, at) if event.subject else bound_to
@@ -71,22 +73,23 @@ def judge(
     moment = microseconds(at)
     identity = identity_of(event.source, event.id)
     digest = digest_at(event, None if event.time is None else moment)
-
-    def aside(reason: QuarantineReason, detail: str) -> Judged:
+    meters = catalog.meters.get(event.type, ())
+    if tenant_id == NOBODY or not meters or (event.resource and not catalog.knows_resource(event.resource)):
+        reason, detail = _unknown(event, tenant_id, bool(meters))
         return Judged(event, tenant_id, identity, digest, at, moment, (), reason, detail)
-
-    if tenant_id == NOBODY:
-        return aside("unknown_tenant", f"no tenant claims the subject {event.subject!r}")
-    meters = catalog.meters.get(event.type)
-    if not meters:
-        return aside("unknown_type", f"no meter names the type {event.type!r}")
-    if event.resource and not catalog.knows_resource(event.resource):
-        return aside("unknown_resource", f"there is no resource {event.resource!r}")
     found: list[tuple[Meter, Measured]] = []
     for meter in meters:
         measured = measure(meter, event)
         if isinstance(measured, Measured):
             found.append((meter, measured))
         elif isinstance(measured, Unmeasurable) and meter.newest:
-            return aside("unmeasurable", measured.detail)
+            return Judged(event, tenant_id, identity, digest, at, moment, (), "unmeasurable", measured.detail)
     return Judged(event, tenant_id, identity, digest, at, moment, tuple(found))
+
+
+def _unknown(event: UsageEvent, tenant_id: UUID, is_metered: bool) -> tuple[QuarantineReason, str]:
+    if tenant_id == NOBODY:
+        return "unknown_tenant", f"no tenant claims the subject {event.subject!r}"
+    if not is_metered:
+        return "unknown_type", f"no meter names the type {event.type!r}"
+    return "unknown_resource", f"there is no resource {event.resource!r}"

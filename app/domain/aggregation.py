@@ -10,7 +10,6 @@ What merges is stored in buckets, what does not is read from the events; both ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -19,9 +18,11 @@ from uuid import UUID
 
 import msgspec
 
+from app.domain.acceptance import Judged
 from app.domain.events import UsageEvent
 from app.domain.meters import Aggregation, Measured, Meter
 from app.domain.money import ZERO
+from app.domain.periods import hour_at
 
 MERGES: frozenset[Aggregation] = frozenset({"count", "sum", "min", "max", "last"})
 
@@ -96,13 +97,11 @@ class Tally:
         if present is not bucket:
             _absorb(present.fold, bucket.fold)
 
-    def count(
-        self, event: UsageEvent, measured: Iterable[tuple[Meter, Measured]], *, tenant_id: UUID, identity: bytes,
-        at: datetime, hour: datetime,
-    ) -> None:  # fmt: skip
-        """Adds what the meters measured of one event that happened `at`, in this `hour`."""
-        number = identity_number(identity)
-        for meter, part in measured:
+    def count(self, item: Judged) -> None:
+        """Adds what was measured of one event."""
+        event, tenant_id, at, hour = item.event, item.tenant_id, item.at, hour_at(item.moment)
+        number = identity_number(item.identity)
+        for meter, part in item.measured:
             key = (tenant_id.int, meter.meter_id.int, hour, cell_of(event.resource, part.dimensions))
             present = self._found.get(key)
             if present is None:

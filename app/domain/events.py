@@ -101,7 +101,8 @@ def json_equal(first: Any, second: Any) -> bool:
 # --- reading JSON without a float ------------------------------------------------------------------------------------
 
 
-def _number(text: str) -> Decimal | AbsurdNumber:
+def json_number(text: str) -> Decimal | AbsurdNumber:
+    """The exact value of a JSON number."""
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -112,7 +113,7 @@ def _no_constant(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
 
 
-_decoder = msgspec.json.Decoder(float_hook=_number)
+_decoder = msgspec.json.Decoder(float_hook=json_number)
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -121,7 +122,7 @@ def parse_json(text: str | bytes) -> Any:
         return _decoder.decode(text)
     except msgspec.ValidationError:
         # An integer of thousands of digits: legal JSON that the fast reader refuses.
-        return json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_no_constant)
+        return json.loads(text, parse_int=json_number, parse_float=json_number, parse_constant=_no_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     except msgspec.DecodeError as error:
@@ -164,19 +165,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # --- time ------------------------------------------------------------------------------------------------------------
 
-_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
-_RFC3339 = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?(?:[Zz]|([+-])(\d{2}):(\d{2}))", re.ASCII
-)
+_CLOCK = r"(?:[01]\d|2[0-3]):\d\d:\d\d"
+_USUAL_TIME = re.compile(rf"\d{{4}}-\d\d-\d\dT{_CLOCK}(?:\.\d{{1,6}})?Z", re.ASCII)
+_RFC3339 = re.compile(rf"(\d{{4}}-\d\d-\d\d)[Tt ]({_CLOCK})(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 
 
 def parse_instant(text: str) -> datetime:
     """The UTC instant of an RFC 3339 time with offset; digits past the microsecond are cut off. Raises ValueError."""
-    if _USUAL_TIME.fullmatch(text):
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError as error:
-            raise ValueError(f"not a time that exists: {error}") from error
+    if (usual := usual_instant(text)) is not None:
+        return usual
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("not an RFC 3339 time with an offset, such as 2026-11-01T08:00:00Z")
@@ -193,16 +190,19 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"not a time that exists: {error}") from error
 
 
+def usual_instant(text: str) -> datetime | None:
+    """`parse_instant` of a time such as most are: in UTC, with at most six decimals. None for any other text."""
+    if not _USUAL_TIME.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC, with as many decimals of a second as it has: 2026-11-01T08:00:00Z."""
     moment = instant.astimezone(UTC)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else moment.isoformat()[:19]
     fraction = f".{moment.microsecond:06}".rstrip("0") if moment.microsecond else ""
     return f"{text}{fraction}Z"
-
-
-def time_problem(time: datetime, *, latest: datetime) -> str | None:
-    """Why a time is not plausible: before 1970, or after the latest that is. None where it is."""
-    if time < EARLIEST:
-        return "time is before 1970"
-    return "time lies too far in the future" if time > latest else None

@@ -84,8 +84,6 @@ Reader = Callable[[Mapping[str, Any]], Any]
 
 def _reader(path: str) -> Reader:
     """`read_path` of this one path, made ready: most paths are a single name."""
-    if not path:
-        return lambda _data: ABSENT
     steps = path_steps(path)
     name = steps[0]
     if len(steps) > 1 or not isinstance(name, str):
@@ -158,14 +156,9 @@ class Meter:
     newest: bool = True
 
     @cached_property
-    def read_value(self) -> Reader:
-        """The value at the property's path of an event's data, or ABSENT."""
-        return _reader(self.property)
-
-    @cached_property
-    def read_dimensions(self) -> Callable[[Mapping[str, Any]], str | None]:
-        """Canonical JSON of the dimension values of an event's data; None where one is too long."""
-        return _dimensions_reader(self.dimensions)
+    def measuring(self) -> Measuring:
+        """`measure` for this meter, made ready once."""
+        return _measuring(self)
 
 
 class Measured(msgspec.Struct, frozen=True, gc=False):
@@ -181,27 +174,52 @@ class Unmeasurable(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
+Measuring = Callable[[Mapping[str, Any]], "Measured | Unmeasurable | None"]
+
+
 def measure(meter: Meter, event: UsageEvent) -> Measured | Unmeasurable | None:
     """What the event contributes to the meter; None where a filter excludes it. The event's type is the meter's."""
-    data = event.data
-    for item in meter.filters:
-        if not passes(item, data):
-            return None
-    dimensions = meter.read_dimensions(data) if meter.dimensions else "{}"
-    if dimensions is None:
-        return Unmeasurable(f"a dimension of meter {meter.key} is longer than {MAX_DIMENSION_LENGTH} characters")
+    return meter.measuring(event.data)
+
+
+def _measuring(meter: Meter) -> Measuring:
+    filters = meter.filters
+    dimensions_of, value_of = _dimensions_reader(meter.dimensions), _value_reader(meter)
+    too_long = Unmeasurable(f"a dimension of meter {meter.key} is longer than {MAX_DIMENSION_LENGTH} characters")
+
+    def measured(data: Mapping[str, Any]) -> Measured | Unmeasurable | None:
+        for item in filters:
+            if not passes(item, data):
+                return None
+        dimensions = dimensions_of(data)
+        if dimensions is None:
+            return too_long
+        value = value_of(data)
+        return value if isinstance(value, Unmeasurable) else Measured(value, dimensions)
+
+    if meter.aggregation == "count" and not filters and not meter.dimensions:
+        once = Measured(None, "{}")  # the same of every event
+        return lambda _data: once
+    return measured
+
+
+def _value_reader(meter: Meter) -> Callable[[Mapping[str, Any]], Decimal | str | Unmeasurable | None]:
     if meter.aggregation == "count":
-        return Measured(None, dimensions)
-    raw = meter.read_value(data)
+        return lambda _data: None
+    read = _reader(meter.property)
     if meter.aggregation == "unique":
-        text = _unique_text(raw)
-        if text is None:
-            return Unmeasurable(f"{meter.property} is absent, null or no single value, and meter {meter.key} counts it")
-        return Measured(text, dimensions)
-    number = read_number(raw)
-    if number is None:
-        return Unmeasurable(f"{meter.property} is absent or not a number within bounds, and meter {meter.key} needs it")
-    return Measured(number, dimensions)
+        detail = f"{meter.property} is absent, null or no single value, and meter {meter.key} counts it"
+        convert: Callable[[Any], Decimal | str | None] = _unique_text
+    else:
+        detail = f"{meter.property} is absent or not a number within bounds, and meter {meter.key} needs it"
+        convert = read_number
+    unmeasurable = Unmeasurable(detail)
+
+    def value_of(data: Mapping[str, Any]) -> Decimal | str | Unmeasurable:
+        value = convert(read(data))
+        return unmeasurable if value is None else value
+
+    return value_of
 
 
 _NUMBER_TEXT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?", re.ASCII)
@@ -261,20 +279,23 @@ def _unique_text(value: Any) -> str | None:
 
 
 def _dimensions_reader(dimensions: tuple[tuple[str, str], ...]) -> Callable[[Mapping[str, Any]], str | None]:
-    """A missing value, null and what is no scalar are null."""
+    """Canonical JSON of the dimension values, None where one is too long. A missing value, null and what is no scalar
+    are null."""
+    if not dimensions:
+        return lambda _data: "{}"
     names = tuple(name for name, _ in dimensions)
     readers = tuple(_reader(path) for _, path in dimensions)
 
     @lru_cache(maxsize=4096)
-    def canonical(texts: tuple[str | None, ...]) -> str | None:
+    def canonical(*texts: str | None) -> str | None:
         if any(text is not None and len(text) > MAX_DIMENSION_LENGTH for text in texts):
             return None
         return msgspec.json.encode(dict(zip(names, texts, strict=True)), order="sorted").decode()
 
-    def read(data: Mapping[str, Any]) -> str | None:
-        return canonical(tuple([dimension_text(value(data)) for value in readers]))
-
-    return read
+    if len(readers) == 1:
+        (only,) = readers
+        return lambda data: canonical(dimension_text(only(data)))
+    return lambda data: canonical(*[dimension_text(read(data)) for read in readers])
 
 
 def dimension_text(value: Any) -> str | None:

@@ -14,7 +14,6 @@ from app.domain.acceptance import Judged
 from app.domain.aggregation import Bucket, Tally
 from app.domain.events import UsageEvent, same_content
 from app.domain.ids import NOBODY
-from app.domain.periods import hour_at
 from app.storage import event_store, quarantine_store, usage_store
 
 Status = Literal["accepted", "duplicate", "conflict", "quarantined"]
@@ -68,10 +67,7 @@ def keep(connection: Connection, judged: Sequence[Judged], *, version: int, rece
         else:
             statuses.append("accepted")
             accepted.append(item)
-            additions.count(
-                item.event, item.measured, tenant_id=item.tenant_id, identity=item.identity, at=item.at,
-                hour=hour_at(item.moment),
-            )  # fmt: skip
+            additions.count(item)
     return Kept(tuple(statuses), tuple(additions.buckets()), tuple(accepted))
 
 

@@ -21,9 +21,11 @@ from app.domain.events import (
     depth_exceeds,
     has_forbidden_text,
     instant_text,
+    json_number,
     parse_data,
     parse_instant,
     parse_json,
+    usual_instant,
 )  # fmt: skip
 
 SINGLE = "application/cloudevents+json"
@@ -42,12 +44,13 @@ class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     subject: str | None = None
     time: str | None = None
     resource: str | None = None
-    data: msgspec.Raw = msgspec.Raw(b"")
+    data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 _one = msgspec.json.Decoder(_Event)
 _typed = msgspec.json.Decoder(list[_Event])
 _many = msgspec.json.Decoder(list[msgspec.Raw])
+_datas = msgspec.json.Decoder(list[dict[str, Any]], float_hook=json_number)
 _raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 Sent = list[UsageEvent | Rejected]
@@ -65,8 +68,7 @@ def decode_events(body: bytes, media_type: str, *, max_events: int) -> tuple[Sen
         raise UnsupportedMediaType(f"Events come as {SINGLE}, {BATCH}, {PLAIN} or {NDJSON}.")
     if media_type in (BATCH, PLAIN) and (read := _read_at_once(body)) is not None:
         _check_number(read, max_events)
-        is_clean = b"\\u" not in body
-        return [_accepted(item, "", is_clean) for item in read], False
+        return _all_accepted(read, is_clean=b"\\u" not in body), False
     if media_type == NDJSON:
         items: Sequence[bytes | msgspec.Raw] = [line for line in body.split(b"\n") if line.strip()]
         single = False
@@ -181,6 +183,35 @@ def _event(raw: bytes) -> UsageEvent | Rejected:
     except _Fault as fault:
         return Rejected(fault.id, fault.pointer, fault.detail)
     return _accepted(sent, attributes, is_clean=False)
+
+
+def _all_accepted(read: Sequence[_Event], *, is_clean: bool) -> Sent:
+    """What `_accepted` makes of each; the usual ones with less ado."""
+    datas = _read_datas([item.data for item in read]) if is_clean else None
+    if datas is None:
+        return [_accepted(item, "", is_clean) for item in read]
+    found: Sent = []
+    for item, data in zip(read, datas, strict=True):
+        event_id, source, event_type, subject, resource = item.id, item.source, item.type, item.subject, item.resource
+        text = str(item.data, "utf-8")
+        time = None if item.time is None else usual_instant(item.time)
+        if (
+            item.specversion == "1.0" and event_id and source and event_type and subject != "" and resource != ""
+            and len(event_id) + len(source) + len(event_type) + len(subject or "") + len(resource or "") <= _SHORT
+            and len(text) <= 2 * MAX_DEPTH and time is not None
+        ):  # fmt: skip
+            found.append(UsageEvent(source, event_id, event_type, subject or "", resource or "", time, text, data))
+        else:
+            found.append(_accepted(item, "", is_clean))
+    return found
+
+
+def _read_datas(raws: Sequence[msgspec.Raw]) -> list[dict[str, Any]] | None:
+    """The data of all events, read in one call; None where one is no object or has to be looked at more closely."""
+    try:
+        return _datas.decode(b"[" + b",".join(raws) + b"]")
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _accepted(sent: _Event, attributes: str, is_clean: bool) -> UsageEvent | Rejected:
