@@ -18,6 +18,7 @@ import msgspec
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+HOUR_MICROSECONDS = 3_600_000_000
 
 MAX_TEXT_LENGTH = {"id": 255, "source": 2048, "type": 255, "subject": 255, "resource": 255}
 MAX_DEPTH = 64

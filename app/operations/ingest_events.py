@@ -15,7 +15,7 @@ from app.domain.acceptance import Judged, Rejected, judge
 from app.domain.errors import BillingError
 from app.domain.events import UsageEvent
 from app.observability import metrics
-from app.operations.keep_events import Status, count, keep
+from app.operations.keep_events import Status, count, keep, keep_and_count
 from app.storage import quarantine_store
 from app.storage.catalog_snapshot import CatalogCache, Snapshot
 from app.storage.database import Database
@@ -54,8 +54,12 @@ def ingest_events(
     resources = {event.resource for event in events if event.resource}
     known = cache.snapshot
     early = _judge_all(posts, known, future) if known is not None and known.covers(subjects, resources) else None
+    if known is not None and early is not None and not database.is_sqlite:
+        done = _at_once(database, posts, early, known.version)
+        if done is not None:
+            return _told(done)
 
-    def work(connection: Connection) -> tuple[dict[int, BillingError], list[_Done]]:
+    def work(connection: Connection) -> list[_Done | BillingError]:
         snapshot = cache.at_locked_version(connection)
         refused = _refused(connection, posts, snapshot.version)
         judgements = early
@@ -63,16 +67,18 @@ def ingest_events(
             snapshot.look_up(connection, subjects, resources)
             judgements = _judge_all(posts, snapshot, future)
         wanted = [index for index in range(len(posts)) if index not in refused]
-        return refused, _apply(
-            connection, [(posts[index], judgements[index]) for index in wanted], version=snapshot.version
-        )
+        taken = iter(_apply(connection, [posts[i] for i in wanted], [judgements[i] for i in wanted], snapshot.version))
+        return [refused[index] if index in refused else next(taken) for index in range(len(posts))]
 
-    refused, done = database.write(work)
+    return _told(database.write(work))
+
+
+def _told(done: Sequence[_Done | BillingError]) -> list[list[Outcome] | BillingError]:
+    """The outcomes, once lateness is noted."""
     for one in done:
-        if one.late is not None:
+        if isinstance(one, _Done) and one.late is not None:
             metrics.LATENESS_SECONDS.observe(one.late.total_seconds())
-    rest = iter(done)
-    return [refused[index] if index in refused else next(rest).outcomes for index in range(len(posts))]
+    return [one.outcomes if isinstance(one, _Done) else one for one in done]
 
 
 class _Done(msgspec.Struct, frozen=True, gc=False):
@@ -107,14 +113,24 @@ def _refused(connection: Connection, posts: Sequence[Post], version: int) -> dic
     return found
 
 
+def _at_once(
+    database: Database, posts: Sequence[Post], judgements: Sequence[Sequence[Judged | Rejected]], version: int
+) -> Sequence[_Done] | None:
+    """The quick way, for what is most often so: nobody's key is in doubt and nothing is to be set aside. None where it
+    is not so, or is no longer; nothing was done then."""
+    if any(post.check is not None and post.let_in_at != version for post in posts):
+        return None
+    judged, received_at = _flat(posts, judgements)
+    if any(item.reason is not None for item in judged):
+        return None
+    statuses = keep_and_count(database, judged, version=version, received_at=received_at)
+    return None if statuses is None else _all_done(posts, judgements, statuses)
+
+
 def _apply(
-    connection: Connection, posts: Sequence[tuple[Post, list[Judged | Rejected]]], *, version: int
+    connection: Connection, posts: Sequence[Post], judgements: Sequence[Sequence[Judged | Rejected]], version: int
 ) -> list[_Done]:
-    judged, received_at = [], []
-    for post, items in posts:
-        own = [item for item in items if isinstance(item, Judged)]
-        judged += own
-        received_at += [post.received_at] * len(own)
+    judged, received_at = _flat(posts, judgements)
     kept = keep(connection, judged, version=version, received_at=received_at)
     aside = [
         (quarantine_id(item), item, at)
@@ -123,8 +139,27 @@ def _apply(
     ]
     quarantine_store.keep(connection, aside)
     count(connection, kept)
-    statuses = iter(kept.statuses)
-    return [_done(post, items, statuses) for post, items in posts]
+    return _all_done(posts, judgements, kept.statuses)
+
+
+def _flat(
+    posts: Sequence[Post], judgements: Sequence[Sequence[Judged | Rejected]]
+) -> tuple[list[Judged], list[datetime]]:
+    """What was judged of all posts, and when each came."""
+    judged: list[Judged] = []
+    received_at: list[datetime] = []
+    for post, items in zip(posts, judgements, strict=True):
+        own = [item for item in items if isinstance(item, Judged)]
+        judged += own
+        received_at += [post.received_at] * len(own)
+    return judged, received_at
+
+
+def _all_done(
+    posts: Sequence[Post], judgements: Sequence[Sequence[Judged | Rejected]], statuses: Sequence[Status]
+) -> list[_Done]:
+    rest = iter(statuses)
+    return [_done(post, items, rest) for post, items in zip(posts, judgements, strict=True)]
 
 
 def _done(post: Post, items: Sequence[Judged | Rejected], statuses: Iterator[Status]) -> _Done:

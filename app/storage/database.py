@@ -69,7 +69,7 @@ class Database:
                 return attempt()
             except sa.exc.TimeoutError as error:  # every connection is in use
                 raise DatabaseBusy("The database is busy; try again in a moment.") from error
-            except DBAPIError as error:
+            except (DBAPIError, psycopg.Error) as error:
                 if not _worth_retrying(error):
                     raise
                 if number >= _ATTEMPTS or time.monotonic() >= give_up_at:
@@ -99,12 +99,26 @@ class Database:
                 return work(connection)
 
 
-def _worth_retrying(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
+def commit_with(connection: Connection, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows of a PostgreSQL transaction's last statement, which commits: both travel at once, so that nobody waits
+    for this transaction's row locks while this thread waits for its turn."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.pipeline():
+        cursor = driver.execute(statement, parameters)
+        driver.commit()
+    return cursor.fetchall() if cursor.description else []
+
+
+def _worth_retrying(error: DBAPIError | psycopg.Error) -> bool:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    if getattr(error.orig, "sqlstate", None) in _RETRY_STATES:
+    if getattr(cause, "sqlstate", None) in _RETRY_STATES:
         return True
-    return isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)
+    if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
+        return True  # the connection broke
+    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)
 
 
 def normalised_url(url: str) -> str:
@@ -131,7 +145,7 @@ def secrets_in(url: str) -> tuple[str, ...]:
 def _postgresql_engine(url: str) -> Engine:
     patience = {} if "connect_timeout" in sa.make_url(normalised_url(url)).query else {"connect_timeout": 5}
     engine = sa.create_engine(
-        normalised_url(url), pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True,
+        normalised_url(url), pool_size=8, max_overflow=24, hide_parameters=True,
         connect_args={"application_name": "quotepart", "prepare_threshold": 3} | patience,
     )  # fmt: skip
 

@@ -38,19 +38,19 @@ class StoredEvent(msgspec.Struct, frozen=True, eq=False, gc=False):
         return self.tenant_id, self.identity
 
 
-_COLUMNS = (
+COLUMNS = (
     "tenant_id", "identity", "source", "id", "type", "subject", "resource", "time", "time_sent", "data", "attributes",
     "received_at", "digest", "catalog_version",
 )  # fmt: skip
-_PG_TYPES = (
+SENT_TYPES = (
     "uuid", "uuid", "text", "text", "text", "text", "text", "timestamptz", "bool", "text", "text", "timestamptz",
     "bytea",
 )  # fmt: skip
-_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
-_SENT_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS[:-1])
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_SENT_NAMES = ", ".join(f'"{name}"' for name in COLUMNS[:-1])
 # The answer names the few that were there already, not the many that were not.
 _INSERT_PG = (
-    f"WITH sent AS MATERIALIZED (SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _PG_TYPES)}) "
+    f"WITH sent AS MATERIALIZED (SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in SENT_TYPES)}) "
     f"WITH ORDINALITY AS sent ({_SENT_NAMES}, n)), "
     f"kept AS (INSERT INTO events ({_NAMES}) SELECT {_SENT_NAMES}, %b::bigint FROM sent ORDER BY n "
     "ON CONFLICT (tenant_id, identity) DO NOTHING RETURNING tenant_id, identity) "
@@ -58,7 +58,7 @@ _INSERT_PG = (
     "AND NOT EXISTS (SELECT FROM kept WHERE kept.tenant_id = sent.tenant_id AND kept.identity = sent.identity)"
 )
 _INSERT_SQLITE = (
-    f"INSERT INTO events ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    f"INSERT INTO events ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))}) "
     "ON CONFLICT (tenant_id, identity) DO NOTHING"
 )
 
@@ -72,12 +72,12 @@ def insert_new(
         return []
     if connection.dialect.name == "sqlite":
         return _insert_sqlite(connection, judged, received_at, version)
-    parameters = (*_packed(judged, received_at), version, len(judged))
+    parameters = (*packed(judged, received_at), version, len(judged))
     return [number - 1 for number in connection.exec_driver_sql(_INSERT_PG, parameters).scalars()]
 
 
-def _packed(judged: Sequence[Judged], received_at: Sequence[datetime]) -> tuple[packed_arrays.Packed, ...]:
-    """The columns in the order of _COLUMNS, but for the version."""
+def packed(judged: Sequence[Judged], received_at: Sequence[datetime]) -> tuple[packed_arrays.Packed, ...]:
+    """The columns in the order of COLUMNS, but for the version."""
     sent = [item.event for item in judged]
     return (
         packed_arrays.ids([item.tenant_id.bytes for item in judged]),

@@ -32,35 +32,31 @@ def _parameter(kind: str) -> str:
     return "%b::text[]::numeric[]" if kind == "numeric" else f"%b::{kind}[]"
 
 
-def _upsert(source: str, add: str, smaller: str, larger: str) -> str:
-    names = ", ".join(f'"{name}"' for name in _COLUMNS)
+def merging(
+    columns: Sequence[str], *, add: str = "{0} + {1}", smaller: str = "least({0}, {1})",
+    larger: str = "greatest({0}, {1})",
+) -> str:  # fmt: skip
+    """What becomes of these columns where the bucket is there already."""
     later = (
         "buckets.last_at IS NULL OR (excluded.last_at, excluded.last_source, excluded.last_id) "
         "> (buckets.last_at, buckets.last_source, buckets.last_id)"
     )
-    lasts = ", ".join(
-        f"{name} = CASE WHEN {later} THEN excluded.{name} ELSE buckets.{name} END"
-        for name in ("last_value", "last_at", "last_source", "last_id")
-    )
-
-    def merged(function: str, name: str) -> str:
-        return f'"{name}" = ' + function.format(f'buckets."{name}"', f'excluded."{name}"')
-
-    return (
-        f"INSERT INTO buckets ({names}) {source} ON CONFLICT (tenant_id, meter_id, start, cell) DO UPDATE SET "
-        f"{merged('{0} + {1}', 'count')}, {merged('{0} + {1}', 'identity_sum')}, {merged(add, 'sum')}, "
-        f"{merged(smaller, 'min')}, {merged(larger, 'max')}, {lasts}"
-    )
+    ways = {"count": "{0} + {1}", "identity_sum": "{0} + {1}", "sum": add, "min": smaller, "max": larger}
+    latest = f"CASE WHEN {later} THEN {{1}} ELSE {{0}} END"
+    changes = [
+        f'"{name}" = ' + ways.get(name, latest).format(f'buckets."{name}"', f'excluded."{name}"') for name in columns
+    ]
+    return f"ON CONFLICT (tenant_id, meter_id, start, cell) DO UPDATE SET {', '.join(changes)}"
 
 
-_UPSERT_PG = _upsert(
-    f"SELECT * FROM unnest({', '.join(_parameter(kind) for kind in _PG_TYPES)})",
-    "{0} + {1}", "least({0}, {1})", "greatest({0}, {1})",
-)  # fmt: skip
-_UPSERT_SQLITE = _upsert(
-    f"VALUES ({', '.join('?' * len(_COLUMNS))})",
-    "exact_add({0}, {1})", "exact_min({0}, {1})", "exact_max({0}, {1})",
-)  # fmt: skip
+_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
+_FOLDED = _COLUMNS[6:]
+_UPSERT_PG = (
+    f"INSERT INTO buckets ({_NAMES}) SELECT * FROM unnest({', '.join(map(_parameter, _PG_TYPES))}) {merging(_FOLDED)}"
+)
+_UPSERT_SQLITE = f"INSERT INTO buckets ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))}) " + merging(
+    _FOLDED, add="exact_add({0}, {1})", smaller="exact_min({0}, {1})", larger="exact_max({0}, {1})"
+)
 
 
 def add(connection: Connection, additions: Iterable[Bucket]) -> None:

@@ -1,0 +1,131 @@
+"""Keep and count in one statement of PostgreSQL: a group of events goes there once, and one answer comes back.
+
+    held    the catalog's version, held against changes; nothing is kept where it is not the one judged under
+    sent    the events, in key order            kept    those of them that were not there
+    part    what the meters measured of them    added   the parts of what was kept, folded by bucket, in key order
+
+The statement and its commit travel together, so row locks are held while the server works and no longer. What an event
+contributes was decided before; SQL only adds and compares exact numbers, as `aggregation.merge` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from struct import unpack
+from typing import NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from app.domain.acceptance import Judged
+from app.domain.aggregation import cell_of
+from app.domain.events import HOUR_MICROSECONDS
+from app.domain.ids import NOBODY
+from app.domain.meters import Aggregation
+from app.storage import packed_arrays
+from app.storage.database import commit_with
+from app.storage.event_store import COLUMNS, SENT_TYPES, packed
+from app.storage.usage_store import merging
+
+
+class Answer(NamedTuple):
+    """`version` is the one that stood: where it was another than judged under, nothing was kept. `copies_open` says
+    that copies of known tenants lie in quarantine. `repeats` are the positions that were there already, each with the
+    digest of what is kept; None where another transaction was just bringing it."""
+
+    version: int
+    copies_open: bool
+    repeats: dict[int, bytes | None]
+
+
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+_SENT = ", ".join(f'"{name}"' for name in COLUMNS[:-1])
+_HELD = (
+    "held AS MATERIALIZED (SELECT version FROM catalog_version WHERE id = 1 FOR SHARE), "
+    f"sent AS MATERIALIZED (SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in SENT_TYPES)}, "
+    f"%b::timestamptz[], %b::bigint[]) WITH ORDINALITY AS sent ({_SENT}, hour, number, n)), "
+    f"kept AS (INSERT INTO events ({_NAMES}) SELECT {_SENT}, held.version FROM sent, held WHERE held.version = %b "
+    "ORDER BY n ON CONFLICT (tenant_id, identity) DO NOTHING RETURNING tenant_id, identity), "
+    "fresh AS MATERIALIZED (SELECT sent.* FROM sent JOIN kept USING (tenant_id, identity)), "
+    "again AS MATERIALIZED (SELECT n, (SELECT events.digest FROM events "
+    "WHERE events.tenant_id = sent.tenant_id AND events.identity = sent.identity) AS digest "
+    "FROM sent WHERE (SELECT count(*) FROM kept) < %b "
+    "AND NOT EXISTS (SELECT FROM kept WHERE kept.tenant_id = sent.tenant_id AND kept.identity = sent.identity))"
+)
+_ANSWER = (
+    "SELECT held.version, "
+    f"EXISTS (SELECT FROM quarantine WHERE status = 'open' AND tenant_id <> '{NOBODY}'), "
+    "ARRAY(SELECT n FROM again ORDER BY n), ARRAY(SELECT digest FROM again ORDER BY n) FROM held"
+)
+_KEY = "fresh.tenant_id, part.meter_id, fresh.hour, part.cell, fresh.resource, part.dimensions"
+_TOTALS = ("count", "identity_sum", "sum")
+_EXTREMES = ("min", "max", "last_value", "last_at", "last_source", "last_id")
+
+
+def _latest(name: str) -> str:
+    order = 'fresh.time DESC, fresh.source COLLATE "C" DESC, fresh.id COLLATE "C" DESC'
+    return f"(array_agg({name} ORDER BY {order}) FILTER (WHERE kind = 'last'))[1]"
+
+
+def _statement(*, with_extremes: bool) -> str:
+    columns = _TOTALS + _EXTREMES if with_extremes else _TOTALS
+    folds = ["count(*)", "sum(fresh.number)::bigint", "sum(part.value) FILTER (WHERE kind = 'sum')"]
+    if with_extremes:
+        folds += [f"{name}(part.value) FILTER (WHERE kind = '{name}')" for name in ("min", "max")]
+        folds += [_latest(name) for name in ("part.value", "fresh.time", "fresh.source", "fresh.id")]
+    names = ", ".join(
+        f'"{name}"' for name in ("tenant_id", "meter_id", "start", "cell", "resource", "dimensions", *columns)
+    )
+    return (
+        f"WITH {_HELD}, "
+        "part AS (SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[], %b::text[], %b::text[]::numeric[], "
+        "%b::text[]) AS part (n, meter_id, cell, dimensions, value, kind)), "
+        f"added AS (INSERT INTO buckets ({names}) SELECT {_KEY}, {', '.join(folds)} FROM part JOIN fresh USING (n) "
+        f"GROUP BY {_KEY} ORDER BY 1, 2, 3, 4 {merging(columns)}) {_ANSWER}"
+    )
+
+
+_TOTALS_STATEMENT = _statement(with_extremes=False)
+_FULL_STATEMENT = _statement(with_extremes=True)
+_OF_TOTALS: frozenset[Aggregation] = frozenset({"count", "sum", "unique"})
+
+
+def keep_and_count(
+    connection: Connection, judged: Sequence[Judged], received_at: Sequence[datetime], *, version: int
+) -> Answer:
+    """Inserts those that were not there and adds what was measured of them to their buckets, and commits: all of it, or
+    nothing where the catalog's version is another. They are acceptable, distinct by key, and in key order."""
+    numbers = unpack(">" + "12xI" * len(judged), b"".join([item.identity for item in judged]))
+    hours = packed_arrays.moments([item.moment - item.moment % HOUR_MICROSECONDS for item in judged])
+    extremes = any(meter.aggregation not in _OF_TOTALS for item in judged for meter, _ in item.measured)
+    parameters = (
+        *packed(judged, received_at), hours, packed_arrays.whole_numbers(numbers), version, len(judged),
+        *_parts(judged),
+    )  # fmt: skip
+    statement = _FULL_STATEMENT if extremes else _TOTALS_STATEMENT
+    ((stood, copies_open, repeats, digests),) = commit_with(connection, statement, parameters)
+    return Answer(stood, copies_open, {n - 1: digest for n, digest in zip(repeats, digests, strict=True)})
+
+
+def _parts(judged: Sequence[Judged]) -> tuple[packed_arrays.Packed, ...]:
+    ordinals: list[int] = []
+    meters: list[bytes] = []
+    cells: list[bytes] = []
+    dimensions: list[str] = []
+    values: list[Decimal | None] = []
+    kinds: list[str] = []
+    for n, item in enumerate(judged, 1):
+        resource = item.event.resource
+        for meter, measured in item.measured:
+            value = measured.value
+            ordinals.append(n)
+            meters.append(meter.meter_id.bytes)
+            cells.append(cell_of(resource, measured.dimensions))
+            dimensions.append(measured.dimensions)
+            values.append(value if isinstance(value, Decimal) else None)
+            kinds.append(meter.aggregation)
+    return (
+        packed_arrays.whole_numbers(ordinals), packed_arrays.ids(meters), packed_arrays.ids(cells),
+        packed_arrays.names(dimensions), packed_arrays.decimals(values), packed_arrays.names(kinds),
+    )  # fmt: skip
