@@ -173,8 +173,11 @@ _RFC3339 = re.compile(rf"(\d{{4}}-\d\d-\d\d)[Tt ]({_CLOCK})(?:\.(\d+))?(?:[Zz]|(
 
 def parse_instant(text: str) -> datetime:
     """The UTC instant of an RFC 3339 time with offset; digits past the microsecond are cut off. Raises ValueError."""
-    if (usual := usual_instant(text)) is not None:
-        return usual
+    if _USUAL_TIME.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(f"not a time that exists: {error}") from error
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("not an RFC 3339 time with an offset, such as 2026-11-01T08:00:00Z")
@@ -189,16 +192,6 @@ def parse_instant(text: str) -> datetime:
         return instant - offset if sign == "+" else instant + offset
     except (ValueError, OverflowError) as error:
         raise ValueError(f"not a time that exists: {error}") from error
-
-
-def usual_instant(text: str) -> datetime | None:
-    """`parse_instant` of a time such as most are: in UTC, with at most six decimals. None for any other text."""
-    if not _USUAL_TIME.fullmatch(text):
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def instant_text(instant: datetime) -> str:

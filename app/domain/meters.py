@@ -156,6 +156,11 @@ class Meter:
     newest: bool = True
 
     @cached_property
+    def bucket_name(self) -> bytes:
+        """The 16 bytes of `meter_id`."""
+        return self.meter_id.bytes
+
+    @cached_property
     def measuring(self) -> Measuring:
         """`measure` for this meter, made ready once."""
         return _measuring(self)

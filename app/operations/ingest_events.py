@@ -52,9 +52,9 @@ def ingest_events(
     events = [item for post in posts for item in post.sent if isinstance(item, UsageEvent)]
     subjects = {event.subject for event in events if event.subject}
     resources = {event.resource for event in events if event.resource}
-    known = cache.snapshot
-    early = _judge_all(posts, known, future) if known is not None and known.covers(subjects, resources) else None
-    if known is not None and early is not None and not database.is_sqlite:
+    known = cache.covering(database, subjects, resources)
+    early = _judge_all(posts, known, future)
+    if not database.is_sqlite:
         done = _at_once(database, posts, early, known.version)
         if done is not None:
             return _told(done)
@@ -63,7 +63,7 @@ def ingest_events(
         snapshot = cache.at_locked_version(connection)
         refused = _refused(connection, posts, snapshot.version)
         judgements = early
-        if judgements is None or snapshot is not known:
+        if snapshot is not known:
             snapshot.look_up(connection, subjects, resources)
             judgements = _judge_all(posts, snapshot, future)
         wanted = [index for index in range(len(posts)) if index not in refused]

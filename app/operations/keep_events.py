@@ -19,6 +19,7 @@ from app.storage.database import Database
 
 Status = Literal["accepted", "duplicate", "conflict", "quarantined"]
 
+_ACCEPTED: tuple[Status, ...] = ("accepted",)
 _Key = tuple[int, bytes]
 """(the tenant's number, identity): UUIDs are slow to hash."""
 _First = tuple[bytes, UsageEvent]
@@ -104,6 +105,8 @@ class _Group:
 
     def statuses(self, before: Mapping[_Key, _First]) -> tuple[Status, ...]:
         """What became of each, where these were there before."""
+        if not before and len(self.chosen) == len(self.judged):
+            return _ACCEPTED * len(self.judged)
         found: list[Status] = []
         for position, item in enumerate(self.judged):
             key = self.keys[position]

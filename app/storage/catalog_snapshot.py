@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from app.domain.ids import NOBODY
 from app.domain.meters import Meter
 from app.storage import meter_store
+from app.storage.database import Database
 from app.storage.tables import catalog_version, resources, tenant_subjects
 
 _MAX_REMEMBERED = 500_000
@@ -89,7 +90,22 @@ class CatalogCache:
 
     def at_locked_version(self, connection: Connection) -> Snapshot:
         """The snapshot of the version that stands; no catalog change commits before this transaction does."""
-        version = hold_version(connection)
+        return self._at(connection, hold_version(connection))
+
+    def covering(self, database: Database, subjects: set[str], resource_keys: set[str]) -> Snapshot:
+        """A snapshot that covers all of these; its version stood a moment ago, and may stand no longer."""
+        snapshot = self.snapshot
+        if snapshot is not None and snapshot.covers(subjects, resource_keys):
+            return snapshot
+
+        def work(connection: Connection) -> Snapshot:
+            found = self._at(connection, version_now(connection))
+            found.look_up(connection, subjects, resource_keys)
+            return found
+
+        return database.read(work)
+
+    def _at(self, connection: Connection, version: int) -> Snapshot:
         snapshot = self.snapshot
         if snapshot is None or snapshot.version != version or snapshot.is_full:
             snapshot = Snapshot(version, meter_store.load(connection))

@@ -22,7 +22,7 @@ from app.domain.acceptance import Judged
 from app.domain.aggregation import cell_of
 from app.domain.events import HOUR_MICROSECONDS
 from app.domain.ids import NOBODY
-from app.domain.meters import Aggregation
+from app.domain.meters import Aggregation, Measured
 from app.storage import packed_arrays
 from app.storage.database import commit_with
 from app.storage.event_store import COLUMNS, SENT_TYPES, packed
@@ -59,6 +59,7 @@ _ANSWER = (
     "ARRAY(SELECT n FROM again ORDER BY n), ARRAY(SELECT digest FROM again ORDER BY n) FROM held"
 )
 _KEY = "fresh.tenant_id, part.meter_id, fresh.hour, part.cell, fresh.resource, part.dimensions"
+_PLACE = ("tenant_id", "meter_id", "start", "cell", "resource", "dimensions")
 _TOTALS = ("count", "identity_sum", "sum")
 _EXTREMES = ("min", "max", "last_value", "last_at", "last_source", "last_id")
 
@@ -69,20 +70,21 @@ def _latest(name: str) -> str:
 
 
 def _statement(*, with_extremes: bool) -> str:
-    columns = _TOTALS + _EXTREMES if with_extremes else _TOTALS
-    folds = ["count(*)", "sum(fresh.number)::bigint", "sum(part.value) FILTER (WHERE kind = 'sum')"]
+    names = [*_PLACE, *_TOTALS]
+    part = "%b::bigint[], %b::uuid[], %b::uuid[], %b::text[], %b::text[]::numeric[]"
+    part_names = "n, meter_id, cell, dimensions, value"
+    folds = ["count(*)", "sum(fresh.number)::bigint", "sum(part.value)"]
     if with_extremes:
+        names += _EXTREMES
+        part, part_names = f"{part}, %b::text[]", f"{part_names}, kind"
+        folds[2] += " FILTER (WHERE kind = 'sum')"
         folds += [f"{name}(part.value) FILTER (WHERE kind = '{name}')" for name in ("min", "max")]
         folds += [_latest(name) for name in ("part.value", "fresh.time", "fresh.source", "fresh.id")]
-    names = ", ".join(
-        f'"{name}"' for name in ("tenant_id", "meter_id", "start", "cell", "resource", "dimensions", *columns)
-    )
+    quoted = ", ".join(f'"{name}"' for name in names)
     return (
-        f"WITH {_HELD}, "
-        "part AS (SELECT * FROM unnest(%b::bigint[], %b::uuid[], %b::uuid[], %b::text[], %b::text[]::numeric[], "
-        "%b::text[]) AS part (n, meter_id, cell, dimensions, value, kind)), "
-        f"added AS (INSERT INTO buckets ({names}) SELECT {_KEY}, {', '.join(folds)} FROM part JOIN fresh USING (n) "
-        f"GROUP BY {_KEY} ORDER BY 1, 2, 3, 4 {merging(columns)}) {_ANSWER}"
+        f"WITH {_HELD}, part AS (SELECT * FROM unnest({part}) AS part ({part_names})), "
+        f"added AS (INSERT INTO buckets ({quoted}) SELECT {_KEY}, {', '.join(folds)} FROM part JOIN fresh USING (n) "
+        f"GROUP BY {_KEY} ORDER BY 1, 2, 3, 4 {merging(names[len(_PLACE) :])}) {_ANSWER}"
     )
 
 
@@ -98,34 +100,23 @@ def keep_and_count(
     nothing where the catalog's version is another. They are acceptable, distinct by key, and in key order."""
     numbers = unpack(">" + "12xI" * len(judged), b"".join([item.identity for item in judged]))
     hours = packed_arrays.moments([item.moment - item.moment % HOUR_MICROSECONDS for item in judged])
-    extremes = any(meter.aggregation not in _OF_TOTALS for item in judged for meter, _ in item.measured)
-    parameters = (
+    parts = [(n, item.event.resource, *part) for n, item in enumerate(judged, 1) for part in item.measured]
+    parameters = [
         *packed(judged, received_at), hours, packed_arrays.whole_numbers(numbers), version, len(judged),
-        *_parts(judged),
-    )  # fmt: skip
-    statement = _FULL_STATEMENT if extremes else _TOTALS_STATEMENT
+        packed_arrays.whole_numbers([n for n, _, _, _ in parts]),
+        packed_arrays.ids([meter.bucket_name for _, _, meter, _ in parts]),
+        packed_arrays.ids([cell_of(resource, measured.dimensions) for _, resource, _, measured in parts]),
+        packed_arrays.names([measured.dimensions for _, _, _, measured in parts]),
+        packed_arrays.decimals([_number(measured) for _, _, _, measured in parts]),
+    ]  # fmt: skip
+    kinds = [meter.aggregation for _, _, meter, _ in parts]
+    statement = _TOTALS_STATEMENT
+    if not _OF_TOTALS.issuperset(kinds):
+        statement = _FULL_STATEMENT
+        parameters.append(packed_arrays.names(kinds))
     ((stood, copies_open, repeats, digests),) = commit_with(connection, statement, parameters)
     return Answer(stood, copies_open, {n - 1: digest for n, digest in zip(repeats, digests, strict=True)})
 
 
-def _parts(judged: Sequence[Judged]) -> tuple[packed_arrays.Packed, ...]:
-    ordinals: list[int] = []
-    meters: list[bytes] = []
-    cells: list[bytes] = []
-    dimensions: list[str] = []
-    values: list[Decimal | None] = []
-    kinds: list[str] = []
-    for n, item in enumerate(judged, 1):
-        resource = item.event.resource
-        for meter, measured in item.measured:
-            value = measured.value
-            ordinals.append(n)
-            meters.append(meter.meter_id.bytes)
-            cells.append(cell_of(resource, measured.dimensions))
-            dimensions.append(measured.dimensions)
-            values.append(value if isinstance(value, Decimal) else None)
-            kinds.append(meter.aggregation)
-    return (
-        packed_arrays.whole_numbers(ordinals), packed_arrays.ids(meters), packed_arrays.ids(cells),
-        packed_arrays.names(dimensions), packed_arrays.decimals(values), packed_arrays.names(kinds),
-    )  # fmt: skip
+def _number(measured: Measured) -> Decimal | None:
+    return measured.value if isinstance(measured.value, Decimal) else None
