@@ -23,6 +23,7 @@ RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.txt > build.txt \
 COPY pyproject.toml README.md ./
 COPY alembic ./alembic
 COPY app ./app
+COPY quotepart ./quotepart
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/build/bin/pip --python /opt/quotepart/bin/python install --no-deps --no-index /wheels/*.whl
 

@@ -55,6 +55,10 @@ NOT_IN_THE_DOMAIN = {
 # An identifier is made of the time and of chance: the one place of the domain that asks the machine.
 ASKS_THE_MACHINE = {"app/domain/ids.py": {"os", "time", "secrets"}}
 
+# What producers install beside their own programs: httpx, and nothing of the service.
+CLIENT = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("quotepart/**/*.py"))
+CLIENT_LIBRARIES = {"httpx", "quotepart"}
+
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("app/**/*.py"))
 
 
@@ -136,6 +140,17 @@ def test_the_rules_know_nothing_outside_of_themselves(source):
 
     assert libraries - sys.stdlib_module_names - DOMAIN_LIBRARIES == set()
     assert libraries & (NOT_IN_THE_DOMAIN | asks) == set()
+
+
+@pytest.mark.parametrize("source", CLIENT)
+def test_the_producers_client_needs_httpx_and_the_standard_library(source):
+    libraries = {module.split(".")[0] for module in imports(source)}
+
+    assert libraries - sys.stdlib_module_names - CLIENT_LIBRARIES == set()
+
+
+def test_the_service_does_not_need_the_producers_client():
+    assert [source for source in SOURCES if any(module.startswith("quotepart") for module in imports(source))] == []
 
 
 def test_only_what_composes_the_service_reads_its_settings():
