@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -132,16 +133,15 @@ def test_events_in_quarantine_are_the_services_and_are_counted(server, spool, ca
     assert "1 events in quarantine: unknown_tenant" in caplog.messages
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
-def test_what_a_person_must_mend_loses_nothing_and_is_told_loudly(server, line, spool, caplog, status):
-    line.faults.extend([status, status])
+def test_what_a_person_must_mend_loses_nothing_and_is_told_loudly(server, line, spool, caplog):
+    line.faults.extend([401, 403, 404])
     with client(line.url, spool) as sender:
         id = session(sender)
         flush(sender)
 
     assert kept(server) == {id: 1}
     loud = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert [sentence.startswith(f"events wait: {status} ") for sentence in loud] == [True, True]
+    assert [re.match(r"events wait: (\d+) ", sentence)[1] for sentence in loud] == ["401", "403", "404"]  # type: ignore[index]
 
 
 def test_a_batch_that_is_too_large_goes_in_parts(server, line, spool):
