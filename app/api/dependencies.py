@@ -13,10 +13,10 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from app.api.compression import inflated
+from app.api.parameters import whole_parameter
 from app.domain.callers import Caller
 from app.domain.errors import (
     InvalidCursor,
-    InvalidInput,
     Malformed,
     NotAllowed,
     NotAuthenticated,
@@ -117,11 +117,9 @@ class Page:
 
 def page(request: Request) -> Page:
     """The page asked for by `limit` and `cursor`."""
-    text = request.query_params.get("limit", "100")
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_LIMIT):
-        raise InvalidInput.at("limit", f"limit must be a whole number from 1 to {MAX_LIMIT}")
+    limit = whole_parameter(request, "limit", most=MAX_LIMIT, default=100)
     cursor = request.query_params.get("cursor")
-    return Page(int(text), None if not cursor else decode_cursor(cursor))
+    return Page(limit, None if not cursor else decode_cursor(cursor))
 
 
 def encode_cursor(text: str) -> str:
@@ -166,10 +164,15 @@ async def read_plain_body(request: Request, *, limit: int, take: Callable[[int],
     return plain
 
 
+def media_type(request: Request) -> str:
+    """The Content-Type without parameters, in lower case; '' where there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def json_body(request: Request) -> Any:
     """The body as JSON, numbers as exact decimals. Raises UnsupportedMediaType or Malformed."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+    sent = media_type(request)
+    if sent and sent != "application/json" and not sent.endswith("+json"):
         raise UnsupportedMediaType("Send the body as application/json.")
     raw = await read_body(request, limit=MAX_CATALOG_BODY_BYTES)
     try:

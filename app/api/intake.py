@@ -1,7 +1,13 @@
-"""What becomes of the bodies that one transaction takes: each decoded by itself, all ingested together."""
+"""What becomes of the bodies that one transaction takes: each decoded by itself, all ingested together.
+
+taken = await take_usage(request, decode)        # `decode` is that of the dialect in which the events come
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,23 +15,39 @@ from datetime import datetime
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import Limits, catalog, check_scope, database
+from app.api.dependencies import (
+    Limits,
+    bearer_token,
+    catalog,
+    check_scope,
+    database,
+    limits,
+    now,
+    read_plain_body,
+)  # fmt: skip
 from app.api.group_commit import GroupCommit
+from app.domain.acceptance import Rejected
 from app.domain.callers import Caller
-from app.domain.errors import BillingError
+from app.domain.errors import BillingError, BodyTooSlow
+from app.domain.events import UsageEvent
+from app.observability import metrics
 from app.operations.authenticate import KnownCallers, authenticate, check_still_allowed
 from app.operations.ingest_events import Outcome, Post, ingest_events
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
-from app.wire.events import decode_events
+from app.wire.events import Sent
+
+Decode = Callable[[bytes, Caller], tuple[Sent, bool]]
+"""The events of a body, and whether it is a single one; runs in the writer's thread. Raises a BillingError where the
+body cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request's body as it came, and who sent it with which key."""
+    """A request's body as it came, how it is read, and who sent it with which key."""
 
     content: bytes
-    media_type: str
+    decode: Decode
     received_at: datetime
     caller: Caller
     token: str
@@ -35,8 +57,10 @@ class Body:
 class Taken:
     """One outcome for each event of a body; `is_single` where the body was one event and no list."""
 
+    sent: Sequence[UsageEvent | Rejected]
     outcomes: list[Outcome]
     is_single: bool
+    received_at: datetime
 
 
 Intake = GroupCommit[Body, Taken]
@@ -57,23 +81,48 @@ def _writer(
         posts: dict[int, tuple[Post, bool]] = {}
         for index, body in enumerate(bodies):
             try:
-                posts[index] = _read(body, limits)
+                posts[index] = _read(body)
             except BillingError as error:
                 results[index] = error
         ingested = ingest_events(database, cache, [post for post, _ in posts.values()], future=limits.future)
-        for (index, (_, is_single)), found in zip(posts.items(), ingested, strict=True):
-            results[index] = found if isinstance(found, BillingError) else Taken(found, is_single)
+        for (index, (post, is_single)), found in zip(posts.items(), ingested, strict=True):
+            taken = found if isinstance(found, BillingError) else Taken(post.sent, found, is_single, post.received_at)
+            results[index] = taken
         return [result for result in results if result is not None]
 
     return write
 
 
-def intake_of(request: Request) -> Intake:
-    found: Intake = request.app.state.intake
-    return found
+async def take_usage(request: Request, decode: Decode) -> Taken:
+    """What became of each event of the request's body, after its commit.
+
+    Raises NotAuthenticated, NotAllowed, TooLarge, Overloaded, BodyTooSlow or what `decode` raises; nothing of the body
+    is kept then.
+    """
+    own, intake = limits(request), request.app.state.intake
+    token = bearer_token(request)
+    caller = await _ingest_caller(request, token)
+    with intake.room() as room:
+        try:
+            async with asyncio.timeout(own.body_seconds):
+                content = await read_plain_body(request, limit=own.max_body_bytes, take=room.take)
+        except TimeoutError as error:
+            raise BodyTooSlow(f"The body did not come within {own.body_seconds} seconds.") from error
+        began = time.perf_counter()
+        taken: Taken = await intake.submit(
+            Body(content, decode, now(request), caller, token), client=caller.key_id, size=len(content)
+        )
+    _observe(taken.outcomes, time.perf_counter() - began)
+    return taken
 
 
-async def ingest_caller(request: Request, token: str) -> Caller:
+def _observe(outcomes: list[Outcome], seconds: float) -> None:
+    for status, count in Counter(outcome.status for outcome in outcomes).items():
+        metrics.EVENTS.labels(status).inc(count)
+    metrics.INGEST_SECONDS.observe(seconds)
+
+
+async def _ingest_caller(request: Request, token: str) -> Caller:
     """Who sends usage, as remembered where the catalog is what it was: the transaction looks whether it still is.
 
     Raises NotAuthenticated or NotAllowed.
@@ -88,9 +137,9 @@ async def ingest_caller(request: Request, token: str) -> Caller:
     return caller
 
 
-def _read(body: Body, limits: Limits) -> tuple[Post, bool]:
-    sent, is_single = decode_events(body.content, body.media_type, max_events=limits.max_events)
+def _read(body: Body) -> tuple[Post, bool]:
     caller = body.caller
+    sent, is_single = body.decode(body.content, caller)
     post = Post(
         sent, body.received_at, caller.tenant_id, caller.known_at,
         lambda connection: check_still_allowed(connection, body.token, caller),

@@ -44,12 +44,28 @@ def choice_parameter(request: Request, name: str, choices: tuple[str, ...]) -> s
     raise InvalidInput.at(name, f"{name} must be one of {', '.join(choices)}")
 
 
+def whole_parameter(request: Request, name: str, *, most: int, default: int) -> int:
+    """The number from 1 to `most`; `default` where the parameter is absent."""
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= most):
+        raise InvalidInput.at(name, f"{name} must be a whole number from 1 to {most}")
+    return int(text)
+
+
 def text_parameter(request: Request, name: str) -> str | None:
     """The parameter as it came; None where it is absent or empty."""
     text = request.query_params.get(name)
     if text and "\x00" in text:
         raise InvalidInput.at(name, f"{name} holds a NUL character")
     return text or None
+
+
+def texts_parameter(request: Request, name: str) -> tuple[str, ...]:
+    """Every value of a parameter that may be repeated; an empty one is none."""
+    values = request.query_params.getlist(name)
+    if any("\x00" in value for value in values):
+        raise InvalidInput.at(name, f"{name} holds a NUL character")
+    return tuple(filter(None, values))
 
 
 def known_parameters(request: Request, *names: str) -> None:

@@ -68,14 +68,14 @@ def decode_events(body: bytes, media_type: str, *, max_events: int) -> tuple[Sen
     if media_type not in (SINGLE, BATCH, NDJSON, PLAIN):
         raise UnsupportedMediaType(f"Events come as {SINGLE}, {BATCH}, {PLAIN} or {NDJSON}.")
     if media_type in (BATCH, PLAIN) and (read := _read_at_once(body)) is not None:
-        _check_number(read, max_events)
+        check_number(read, max_events)
         return _all_accepted(read, is_clean=b"\\u" not in body), False
     if media_type == NDJSON:
         items: Sequence[bytes | msgspec.Raw] = [line for line in body.split(b"\n") if line.strip()]
         single = False
     else:
         items, single = _items(body, media_type)
-    _check_number(items, max_events)
+    check_number(items, max_events)
     return [_event(bytes(item)) for item in items], single
 
 
@@ -96,7 +96,7 @@ def structured_from_binary(headers: Iterable[tuple[str, str]], media_type: str, 
     if not body.strip():
         return attributes
     try:
-        parse_json(_without_lone_surrogates(body))
+        parse_json(without_lone_surrogates(body))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"The body is not JSON: {str(error)[:200]}") from error
     return attributes[:-1] + b',"data":' + body + b"}"
@@ -112,7 +112,8 @@ def _header_text(name: str, value: str) -> str:
         raise Malformed(f"The header {name} is not percent-encoded UTF-8.") from error
 
 
-def _check_number(items: Sequence[object], max_events: int) -> None:
+def check_number(items: Sequence[object], max_events: int) -> None:
+    """Raises TooLarge where one request holds too many events."""
     if len(items) > max_events:
         raise TooLarge(f"A request may hold at most {max_events} events.", limit_events=max_events)
 
@@ -144,7 +145,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
         return _many.decode(body)
     except msgspec.DecodeError:
         # A lone surrogate makes the whole array unreadable. With a NUL in its place only its own event is.
-        mended = _without_lone_surrogates(body)
+        mended = without_lone_surrogates(body)
         if mended == body:
             raise
         return _many.decode(mended)
@@ -152,7 +153,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
 
 def _checked_object(body: bytes) -> bytes:
     """The body, once it is known to be one JSON value."""
-    mended = _without_lone_surrogates(body)
+    mended = without_lone_surrogates(body)
     if not isinstance(parse_json(mended), dict):
         raise ValueError("an event is a JSON object")
     return mended
@@ -161,7 +162,7 @@ def _checked_object(body: bytes) -> bytes:
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?", re.DOTALL)
 
 
-def _without_lone_surrogates(body: bytes) -> bytes:
+def without_lone_surrogates(body: bytes) -> bytes:
     """The same text with \\u0000 for every surrogate escape that has no partner: both are refused alike."""
     if b"\\ud" not in body and b"\\uD" not in body:
         return body
@@ -181,7 +182,7 @@ def _without_lone_surrogates(body: bytes) -> bytes:
 def _event(raw: bytes) -> UsageEvent | Rejected:
     try:
         sent, attributes = _decode(raw)
-    except _Fault as fault:
+    except Fault as fault:
         return Rejected(fault.id, fault.pointer, fault.detail)
     return _accepted(sent, attributes, is_clean=False)
 
@@ -229,11 +230,13 @@ def _read_datas(raws: Sequence[msgspec.Raw]) -> list[dict[str, Any]] | None:
 def _accepted(sent: _Event, attributes: str, is_clean: bool) -> UsageEvent | Rejected:
     try:
         return _usage_event(sent, attributes, is_clean)
-    except _Fault as fault:
+    except Fault as fault:
         return Rejected(sent.id, fault.pointer, fault.detail)
 
 
-class _Fault(Exception):
+class Fault(Exception):
+    """What is wrong with one event of a body, and where: `pointer` is relative to the event."""
+
     def __init__(self, pointer: str, detail: str, id: str | None = None) -> None:
         super().__init__(detail)
         self.pointer, self.detail, self.id = pointer, detail, id
@@ -249,11 +252,11 @@ def _decode(raw: bytes) -> tuple[_Event, str]:
         raise _unreadable(raw, error) from error
 
 
-def _unreadable(raw: bytes, error: Exception) -> _Fault:
-    mended = _without_lone_surrogates(raw)
+def _unreadable(raw: bytes, error: Exception) -> Fault:
+    mended = without_lone_surrogates(raw)
     if mended != raw:
-        return _Fault("", "a text holds a lone surrogate")
-    return _Fault("", f"not JSON that can be read: {str(error)[:200]}")
+        return Fault("", "a text holds a lone surrogate")
+    return Fault("", f"not JSON that can be read: {str(error)[:200]}")
 
 
 def _decode_slowly(raw: bytes) -> tuple[_Event, str]:
@@ -261,7 +264,7 @@ def _decode_slowly(raw: bytes) -> tuple[_Event, str]:
     try:
         fields = _raw_object.decode(raw)
     except msgspec.ValidationError as error:
-        raise _Fault("", "an event is a JSON object") from error
+        raise Fault("", "an event is a JSON object") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(raw, error) from error
     known: dict[str, Any] = {}
@@ -270,13 +273,13 @@ def _decode_slowly(raw: bytes) -> tuple[_Event, str]:
         known[name] = value if name == "data" else _text_or_null(name, bytes(value), fields)
     further = {name: value for name, value in fields.items() if name not in _KNOWN}
     if "data_base64" in further:
-        raise _Fault("/data_base64", "binary data cannot be measured; send `data` as a JSON object", known.get("id"))
+        raise Fault("/data_base64", "binary data cannot be measured; send `data` as a JSON object", known.get("id"))
     for name, value in further.items():
         if not re.fullmatch(r"[a-z0-9]{1,100}", name):
             detail = "a CloudEvents attribute has a name of lower-case letters and digits"
-            raise _Fault(f"/{_escaped(name)}", detail, known.get("id"))
+            raise Fault(f"/{_escaped(name)}", detail, known.get("id"))
         if bytes(value).lstrip()[:1] in (b"{", b"["):
-            raise _Fault(f"/{name}", "a CloudEvents attribute is a single value", known.get("id"))
+            raise Fault(f"/{name}", "a CloudEvents attribute is a single value", known.get("id"))
     text = msgspec.json.encode(further).decode() if further else ""
     return _Event(**known), text
 
@@ -286,13 +289,13 @@ def _text_or_null(name: str, raw: bytes, fields: dict[str, msgspec.Raw]) -> str 
     if value is None or isinstance(value, str):
         return value
     own_id = parse_json(bytes(fields["id"])) if "id" in fields and name != "id" else None
-    raise _Fault(f"/{name}", f"{name} must be text", own_id if isinstance(own_id, str) else None)
+    raise Fault(f"/{name}", f"{name} must be text", own_id if isinstance(own_id, str) else None)
 
 
 def _usage_event(sent: _Event, attributes: str, is_clean: bool) -> UsageEvent:
     """`is_clean` says that nothing in the body is escaped by its code: then it holds no NUL and no lone surrogate."""
     if sent.specversion != "1.0":
-        raise _Fault("/specversion", 'specversion must be "1.0"')
+        raise Fault("/specversion", 'specversion must be "1.0"')
     event_id, source, event_type = sent.id or "", sent.source or "", sent.type or ""
     subject, resource = sent.subject, sent.resource
     length = len(event_id) + len(source) + len(event_type) + len(subject or "") + len(resource or "")
@@ -310,16 +313,16 @@ def _usage_event(sent: _Event, attributes: str, is_clean: bool) -> UsageEvent:
         try:
             time = parse_instant(sent.time)
         except ValueError as error:
-            raise _Fault("/time", str(error)) from error
-    data_text, data = _data(bytes(sent.data), is_clean)
+            raise Fault("/time", str(error)) from error
+    data_text, data = read_data(bytes(sent.data), is_clean)
     if attributes and ("\\u0000" in attributes and has_forbidden_text(parse_json(attributes))):
-        raise _Fault("", "an attribute holds a NUL character or lone surrogate")
+        raise Fault("", "an attribute holds a NUL character or lone surrogate")
     return UsageEvent(source, event_id, event_type, subject, resource, time, data_text, data, attributes)
 
 
 def _required(value: str | None, name: str) -> str:
     if not value:
-        raise _Fault(f"/{name}", f"{name} is missing or empty")
+        raise Fault(f"/{name}", f"{name} is missing or empty")
     return _optional(value, name)
 
 
@@ -327,29 +330,30 @@ def _optional(value: str | None, name: str) -> str:
     if value is None:
         return ""
     if value == "":
-        raise _Fault(f"/{name}", f"{name} is empty; leave it out instead")
+        raise Fault(f"/{name}", f"{name} is empty; leave it out instead")
     if len(value) > MAX_TEXT_LENGTH[name]:
-        raise _Fault(f"/{name}", f"{name} is longer than {MAX_TEXT_LENGTH[name]} characters")
+        raise Fault(f"/{name}", f"{name} is longer than {MAX_TEXT_LENGTH[name]} characters")
     if "\x00" in value:
-        raise _Fault(f"/{name}", f"{name} holds a NUL character or lone surrogate")
+        raise Fault(f"/{name}", f"{name} holds a NUL character or lone surrogate")
     return value
 
 
-def _data(raw: bytes, is_clean: bool) -> tuple[str, dict[str, Any]]:
+def read_data(raw: bytes, is_clean: bool) -> tuple[str, dict[str, Any]]:
+    """The data's text and the object that it stands for; `{}` for nothing and for null. Raises Fault."""
     if raw[:1] != b"{" and raw.strip() in (b"", b"null"):
         return "{}", {}
     try:
         text = raw.decode()
         data = parse_data(text)
     except RecursionError as error:
-        raise _Fault("/data", "data is nested too deeply") from error
+        raise Fault("/data", "data is nested too deeply") from error
     except ValueError as error:
         lone = "truncated" in str(error)
-        raise _Fault("/data", "data holds a lone surrogate" if lone else str(error)[:200]) from error
+        raise Fault("/data", "data holds a lone surrogate" if lone else str(error)[:200]) from error
     if (text.count("{") + text.count("[")) > MAX_DEPTH and depth_exceeds(data, MAX_DEPTH):
-        raise _Fault("/data", f"data is nested in more than {MAX_DEPTH} levels")
+        raise Fault("/data", f"data is nested in more than {MAX_DEPTH} levels")
     if not is_clean and "\\u0000" in text and has_forbidden_text(data):
-        raise _Fault("/data", "data holds a NUL character or lone surrogate")
+        raise Fault("/data", "data holds a NUL character or lone surrogate")
     return text, data
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import Counter
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,44 +13,36 @@ from app.api.answers import json_answer
 from app.api.dependencies import (
     MAX_LIMIT,
     Page,
-    bearer_token,
     catalog,
     database,
     encode_cursor,
     json_body,
     limits,
+    media_type,
     now,
     page,
-    read_plain_body,
     require,
     settle_catalog,
 )  # fmt: skip
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, query_parameter
-from app.api.intake import Body, ingest_caller, intake_of
+from app.api.intake import take_usage
+from app.api.outcomes import rejection, summary
 from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
-from app.api.problems import PROBLEM_BASE, problem_answer
+from app.api.problems import problem_answer
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
-from app.domain.errors import BodyTooSlow, InvalidCursor, NotFound
+from app.domain.errors import InvalidCursor, NotFound
 from app.domain.events import QUARANTINE_REASONS, instant_text, parse_instant
-from app.observability import metrics
 from app.operations.cancel_event import cancel_event
-from app.operations.ingest_events import Outcome
 from app.operations.list_events import EventFilter, list_events, list_quarantine
 from app.operations.list_jobs import find_job, job_to_wire
 from app.operations.release_quarantine import start_release
 from app.operations.resolve_tenant import resolve_tenant
-from app.wire.events import BATCH, NDJSON, SINGLE, event_to_wire, structured_from_binary
+from app.wire.events import BATCH, NDJSON, SINGLE, Sent, decode_events, event_to_wire, structured_from_binary
 from app.wire.requests import cancellation_from_wire, release_from_wire
 
 router = Router(prefix="/v1", tags=["events"])
-
-_PLURALS = {
-    "accepted": "accepted", "duplicate": "duplicates", "conflict": "conflicts", "quarantined": "quarantined",
-    "rejected": "rejected",
-}  # fmt: skip
-
 
 _EVENT_BODIES = {
     SINGLE: ref("EventSent"), BATCH: ref("EventsSent"), JSON: {"anyOf": [ref("EventSent"), ref("EventsSent")]},
@@ -71,57 +61,17 @@ _PAGE = limit_and_cursor(MAX_LIMIT)
 )  # fmt: skip
 async def post_events(request: Request) -> Response:
     """Keeps and counts usage events (CloudEvents 1.0), each once; answers for every one, after its commit."""
-    own, intake = limits(request), intake_of(request)
-    token = bearer_token(request)
-    caller = await ingest_caller(request, token)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    with intake.room() as room:
-        try:
-            async with asyncio.timeout(own.body_seconds):
-                content = await read_plain_body(request, limit=own.max_body_bytes, take=room.take)
-        except TimeoutError as error:
-            raise BodyTooSlow(f"The body did not come within {own.body_seconds} seconds.") from error
-        if "ce-specversion" in request.headers and not media_type.startswith("application/cloudevents"):
-            content, media_type = structured_from_binary(request.headers.items(), media_type, content), SINGLE
-        began = time.perf_counter()
-        taken = await intake.submit(
-            Body(content, media_type, now(request), caller, token), client=caller.key_id, size=len(content)
-        )
-    _observe(taken.outcomes, time.perf_counter() - began)
+    taken = await take_usage(request, partial(_decode, request))
     if taken.is_single and taken.outcomes[0].status == "rejected":
-        return problem_answer(request, 400, _problem(taken.outcomes[0], ""))
-    return json_answer(_summary(taken.outcomes))
+        return problem_answer(request, 400, rejection(taken.outcomes[0], ""))
+    return json_answer(summary(taken.outcomes))
 
 
-def _observe(outcomes: list[Outcome], seconds: float) -> None:
-    for status, count in Counter(outcome.status for outcome in outcomes).items():
-        metrics.EVENTS.labels(status).inc(count)
-    metrics.INGEST_SECONDS.observe(seconds)
-
-
-def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
-    counts = Counter(outcome.status for outcome in outcomes)
-    answer: dict[str, Any] = {plural: counts[status] for status, plural in _PLURALS.items()}  # type: ignore[index]
-    answer["exceptions"] = [
-        _exception(index, outcome) for index, outcome in enumerate(outcomes) if outcome.status != "accepted"
-    ]
-    return answer
-
-
-def _exception(index: int, outcome: Outcome) -> dict[str, Any]:
-    entry: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status}
-    if outcome.reason is not None:
-        entry |= {"reason": outcome.reason, "detail": outcome.detail}
-    if outcome.status == "rejected":
-        entry["problem"] = _problem(outcome, f"/{index}")
-    return entry
-
-
-def _problem(outcome: Outcome, position: str) -> dict[str, Any]:
-    return {
-        "type": PROBLEM_BASE + "event-rejected", "title": "Event rejected", "detail": outcome.detail,
-        "errors": [{"pointer": f"#{position}{outcome.pointer}", "detail": outcome.detail}],
-    }  # fmt: skip
+def _decode(request: Request, content: bytes, _caller: Caller) -> tuple[Sent, bool]:
+    type_sent = media_type(request)
+    if "ce-specversion" in request.headers and not type_sent.startswith("application/cloudevents"):
+        content, type_sent = structured_from_binary(request.headers.items(), type_sent, content), SINGLE
+    return decode_events(content, type_sent, max_events=limits(request).max_events)
 
 
 _SAME_EVENT = {"tenant": "$response.body#/data/0/tenant", "source": "$response.body#/data/0/source",

@@ -1,0 +1,58 @@
+"""What became of the events of one request, in the words of the HTTP contract."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from app.api.problems import PROBLEM_BASE
+from app.operations.ingest_events import Outcome
+
+_PLURALS = {
+    "accepted": "accepted", "duplicate": "duplicates", "conflict": "conflicts", "quarantined": "quarantined",
+    "rejected": "rejected",
+}  # fmt: skip
+
+
+def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    """How many events had each outcome; together they are all that was sent."""
+    found = Counter(outcome.status for outcome in outcomes)
+    return {plural: found[status] for status, plural in _PLURALS.items()}  # type: ignore[index]
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The counts, and every event that was not accepted by its position."""
+    entries = [_exception(index, outcome) for index, outcome in enumerate(outcomes) if outcome.status != "accepted"]
+    return {**counts(outcomes), "exceptions": entries}
+
+
+def _exception(index: int, outcome: Outcome) -> dict[str, Any]:
+    entry: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status}
+    if outcome.reason is not None:
+        entry |= {"reason": outcome.reason, "detail": outcome.detail}
+    if outcome.status == "rejected":
+        entry["problem"] = rejection(outcome, f"/{index}")
+    return entry
+
+
+def rejection(outcome: Outcome, position: str) -> dict[str, Any]:
+    """The problem of a malformed event that stands at the position of what was sent."""
+    return {
+        "type": PROBLEM_BASE + "event-rejected", "title": "Event rejected", "detail": outcome.detail,
+        "errors": [{"pointer": f"#{position}{outcome.pointer}", "detail": outcome.detail}],
+    }  # fmt: skip
+
+
+def not_kept(outcomes: Sequence[Outcome]) -> list[tuple[int, Outcome]]:
+    """The events, by position, of which nothing is kept: the malformed, and those in conflict with a kept one."""
+    return [(index, outcome) for index, outcome in enumerate(outcomes) if outcome.status in ("rejected", "conflict")]
+
+
+def not_kept_detail(outcomes: Sequence[Outcome]) -> str:
+    """How many were not kept, and what that means for the others."""
+    lost = len(not_kept(outcomes))
+    if lost == len(outcomes):
+        return "Nothing of it was kept; `errors` says why."
+    rest = "The others are kept: sent again, they count once."
+    return f"{lost} of {len(outcomes)} events not kept: `errors` says which and why. {rest}"
