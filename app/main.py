@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from app import VERSION
 from app.api import problems
 from app.api.dependencies import Limits
+from app.api.dialects import DIALECTS
 from app.api.intake import open_intake
 from app.api.requests import Requests
 from app.api.routers import ROUTERS
@@ -43,7 +44,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     """The application on the database that the settings name. Raises NotReady at start-up."""
     chosen = settings or Settings.from_environment()
     app = _application(chosen, clock=clock, run_jobs=chosen.run_jobs)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *DIALECTS):
         app.include_router(router)
     return app
 

@@ -15,7 +15,7 @@ _CONTRACT = Path(__file__).resolve().parents[1] / "openapi" / "openapi.json"
 _SAYS_NOTHING = "Successful Response"
 """What the framework writes where nobody wrote anything."""
 _METHODS = ("get", "post", "put", "patch", "delete")
-_FIRST = ("events", "usage", "catalog", "billing")
+_FIRST = ("events", "usage", "catalog", "billing", "openmeter", "lago")
 """The tags that a reader comes for; what the service says of itself follows them."""
 
 _HEAD = """# HTTP interface
@@ -63,7 +63,7 @@ def _anchor(method: str, path: str) -> str:
 
 
 def _title(tag: str) -> str:
-    return tag[:1].upper() + tag[1:]
+    return "OpenMeter" if tag == "openmeter" else tag[:1].upper() + tag[1:]
 
 
 def _listed(tag: str, operations: list[tuple[str, str, Any]]) -> str:

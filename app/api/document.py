@@ -49,11 +49,13 @@ IF_MATCH: Schema = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer below 300; without a schema it has no body. `links` name what can be asked next."""
+    """An answer below 300; without a schema it has no body. `other` is the schema of each other form that a caller may
+    ask for; `links` name what can be asked next."""
 
     description: str
     schema: Schema | None = None
     media_types: tuple[str, ...] = (JSON,)
+    other: Mapping[str, Schema] = field(default_factory=dict)
     headers: Mapping[str, Schema] = field(default_factory=dict)
     links: Mapping[str, Schema] = field(default_factory=dict)
 
@@ -89,7 +91,8 @@ def _all_of(scopes: str | tuple[str, ...]) -> tuple[str, ...]:
 def _answer(answer: Answer) -> dict[str, Any]:
     made: dict[str, Any] = {"description": answer.description}
     if answer.schema is not None:
-        made["content"] = {media_type: {"schema": answer.schema} for media_type in answer.media_types}
+        schemas = dict.fromkeys(answer.media_types, answer.schema) | dict(answer.other)
+        made["content"] = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
     for name, facts in (("headers", answer.headers), ("links", answer.links)):
         if facts:
             made[name] = dict(facts)

@@ -23,6 +23,7 @@ _NOT_LOGGED = frozenset({"/healthz", "/readyz", "/metrics"})
 _CLIENT_GONE = 499
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
+_WITH_A_KEY = ("/v1/", "/openmeter/", "/lago/")
 
 
 class Requests:
@@ -73,7 +74,7 @@ def _request_id(scope: Scope) -> str:
 
 def _with_headers(scope: Scope, headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     headers += [(b"x-request-id", request_id.encode()), _NOSNIFF]
-    if scope["path"].startswith("/v1/") and not any(name == _NO_STORE[0] for name, _ in headers):
+    if scope["path"].startswith(_WITH_A_KEY) and not any(name == _NO_STORE[0] for name, _ in headers):
         headers.append(_NO_STORE)
     return headers
 

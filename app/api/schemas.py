@@ -16,6 +16,8 @@ from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
+from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
+from app.wire.openmeter import WINDOW_SIZES
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
 from app.wire.plans import MAX_CHARGES, MAX_TIERS
 
@@ -548,6 +550,58 @@ LINE_EVENTS["properties"]["verified"] = BOOLEAN | {
 }
 LINE_EVENTS["required"].append("verified")
 
+# --- other meters' clients -------------------------------------------------------------------------------------------
+
+_NAMED_TEXTS: Schema = {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
+_ANY_TEXTS: Schema = {"type": "array", "items": FILTER_TEXT, "maxItems": MAX_ITEMS}
+_WINDOW_SIZE = one_of(tuple(WINDOW_SIZES))
+OPENMETER_METER = shown(
+    {"id": KEY, "slug": KEY, "name": {"type": "string"}, "aggregation": one_of(tuple(OPENMETER_AGGREGATIONS.values())),
+     "eventType": {"type": "string"}, "createdAt": INSTANT, "updatedAt": INSTANT},
+    {"valueProperty": PATH, "groupBy": {"type": "object", "additionalProperties": PATH}},
+)  # fmt: skip
+OPENMETER_EVENT = shown(
+    {"event": shown({name: item for name, item in _EVENT_SHOWN.items() if name != "received_at"}, _MAYBE_SHOWN,
+                    additionalProperties=True),
+     "ingestedAt": INSTANT, "storedAt": INSTANT},
+    {"customerId": KEY, "validationError": {"type": "string"}},
+)  # fmt: skip
+OPENMETER_QUESTION = sent({}, {
+    "clientId": text(), "from": INSTANT, "to": INSTANT, "windowSize": _WINDOW_SIZE, "windowTimeZone": text(),
+    "subject": _ANY_TEXTS, "filterCustomerId": _ANY_TEXTS, "groupBy": _ANY_TEXTS,
+    "filterGroupBy": {"type": "object", "additionalProperties": _ANY_TEXTS},
+}, examples=[{"from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z", "windowSize": "DAY",
+              "windowTimeZone": "Europe/Paris", "groupBy": ["station"]}])  # fmt: skip
+OPENMETER_RESULT = shown(
+    {"data": {"type": "array", "items": shown(
+        {"value": {"type": "number", "description": "Every digit that there is."}, "windowStart": INSTANT,
+         "windowEnd": INSTANT, "subject": {"type": ["string", "null"]}, "groupBy": _NAMED_TEXTS},
+        {"customerId": KEY})}},
+    {"from": INSTANT, "to": INSTANT, "windowSize": _WINDOW_SIZE},
+)  # fmt: skip
+
+_LAGO_TEXT = _attribute("id")
+_LAGO_EVENT = sent(
+    {"transaction_id": _LAGO_TEXT, "external_subscription_id": _LAGO_TEXT, "code": _LAGO_TEXT},
+    {"timestamp": {"anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 253_370_764_800},
+                             {"type": "string", "pattern": r"^(?:0|[1-9][0-9]{0,10})(?:\.[0-9]{1,18})?$"}]},
+     "properties": {"type": "object"},
+     "precise_total_amount_cents": {"anyOf": [_BOUND, _NUMBER_TEXT]}},
+    description="`timestamp` is in seconds, with as many decimals as there are; without it the event happened when it "
+    "was first received. The source of the event is `lago/` and the subscription.",
+)  # fmt: skip
+_LAGO_EXAMPLE = {"transaction_id": "t-1", "external_subscription_id": "acme-1", "code": "charging.session.ended",
+                 "timestamp": 1_760_000_000, "properties": {"kwh": "7.25", "station": "12"}}  # fmt: skip
+LAGO_EVENT_SENT = sent({"event": _LAGO_EVENT}, examples=[{"event": _LAGO_EXAMPLE}])
+LAGO_EVENTS_SENT = sent({"events": {"type": "array", "items": _LAGO_EVENT}}, examples=[{"events": [_LAGO_EXAMPLE]}])
+LAGO_EVENT = shown({
+    "lago_id": {"type": "string", "format": "uuid"}, "transaction_id": {"type": "string"},
+    "lago_customer_id": {"type": "null"}, "lago_subscription_id": {"type": "null"},
+    "external_subscription_id": {"type": "string"}, "code": {"type": "string"}, "timestamp": INSTANT,
+    "properties": {"type": "object", "additionalProperties": True},
+    "precise_total_amount_cents": {"type": ["string", "null"]}, "created_at": nullable(INSTANT),
+})  # fmt: skip
+
 SCHEMAS: dict[str, Schema] = {
     "Problem": PROBLEM,
     "TenantSent": TENANT_SENT, "TenantPatch": partial(TENANT_SENT), "Tenant": TENANT, "Tenants": page_of(ref("Tenant")),
@@ -566,6 +620,11 @@ SCHEMAS: dict[str, Schema] = {
     "CancelledEvent": CANCELLED, "Release": RELEASE, "Job": JOB, "Usage": USAGE,
     "BillingRunSent": RUN_SENT, "BillingRun": RUN, "InvoiceLine": LINE, "Invoice": INVOICE,
     "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,
+    "OpenMeterMeter": OPENMETER_METER, "OpenMeterMeters": {"type": "array", "items": ref("OpenMeterMeter")},
+    "OpenMeterEvents": {"type": "array", "items": OPENMETER_EVENT}, "OpenMeterQuestion": OPENMETER_QUESTION,
+    "OpenMeterResult": OPENMETER_RESULT, "LagoEventSent": LAGO_EVENT_SENT, "LagoEventsSent": LAGO_EVENTS_SENT,
+    "LagoEventKept": shown({"event": LAGO_EVENT}),
+    "LagoEventsKept": shown({"events": {"type": "array", "items": LAGO_EVENT}}),
 }  # fmt: skip
 
 SECURITY_SCHEMES: dict[str, Schema] = {

@@ -72,6 +72,12 @@ class UnsupportedMediaType(InvalidInput):
     slug = "unsupported-media-type"
 
 
+class EventsNotKept(Malformed):
+    """Of some events of a request nothing is kept, and the dialect it came in has no word for single events."""
+
+    slug = "events-not-kept"
+
+
 class InvalidCursor(Malformed):
     slug = "invalid-cursor"
 

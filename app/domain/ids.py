@@ -6,6 +6,7 @@ import base64
 import binascii
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 NOBODY = UUID(int=0)
@@ -20,6 +21,11 @@ def new_id() -> UUID:
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return UUID(int=value)
+
+
+def made_at(id: UUID) -> datetime:
+    """When the id was made, to the millisecond."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=id.int >> 80)
 
 
 def public_id(prefix: str, tenant_id: UUID, own_id: UUID) -> str:

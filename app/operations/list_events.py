@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
 from app.domain.errors import NotFound
-from app.storage import event_store, quarantine_store, tenant_store
+from app.storage import event_store, ingested_store, quarantine_store, tenant_store
 from app.storage.database import Database
 from app.storage.event_store import StoredEvent
+from app.storage.ingested_store import Ingested, IngestedFilter
 from app.storage.quarantine_store import Quarantined
 
 
@@ -33,18 +34,34 @@ def list_events(
     """Events with their tenant's key, by (time, tenant, identity). Raises NotFound for an unknown tenant."""
 
     def work(connection: Connection) -> list[tuple[StoredEvent, str]]:
-        tenant_id = None
-        if wanted.tenant is not None:
-            tenant = tenant_store.find(connection, wanted.tenant)
-            if tenant is None:
-                raise NotFound(f"There is no tenant {wanted.tenant!r}.", tenant=wanted.tenant)
-            tenant_id = tenant.tenant_id
+        tenant_id = None if wanted.tenant is None else _tenant_id(connection, wanted.tenant)
         rows = event_store.listing(
             connection, after=after, limit=limit, tenant_id=tenant_id, type=wanted.type, resource=wanted.resource,
             start=wanted.start, end=wanted.end,
         )  # fmt: skip
         keys = tenant_store.keys_of(connection, {row.tenant_id for row in rows})
         return [(row, keys[row.tenant_id]) for row in rows]
+
+    return database.read(work)
+
+
+def _tenant_id(connection: Connection, key: str) -> UUID:
+    tenant = tenant_store.find(connection, key)
+    if tenant is None:
+        raise NotFound(f"There is no tenant {key!r}.", tenant=key)
+    return tenant.tenant_id
+
+
+def list_ingested(
+    database: Database, wanted: IngestedFilter, *, tenants: Sequence[str], limit: int
+) -> tuple[list[Ingested], Mapping[UUID, str]]:
+    """Kept events and open copies, the latest first, and the keys of their tenants by id; of the tenants where some are
+    named. Raises NotFound for an unknown tenant."""
+
+    def work(connection: Connection) -> tuple[list[Ingested], Mapping[UUID, str]]:
+        tenant_ids = [_tenant_id(connection, key) for key in tenants] or None
+        found = ingested_store.latest(connection, replace(wanted, tenant_ids=tenant_ids), limit=limit)
+        return found, tenant_store.keys_of(connection, {item.tenant_id for item in found})
 
     return database.read(work)
 

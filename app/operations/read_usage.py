@@ -34,11 +34,12 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A bucket, or one event of an edge, that lies wholly inside the stretch asked for."""
+    """A bucket, or one event of an edge, that lies wholly inside the stretch asked for. `subject` is the event's."""
 
     at: datetime
     bucket: Bucket
     value: str | None = None
+    subject: str = ""
 
 
 def pieces(
@@ -47,7 +48,7 @@ def pieces(
 ) -> Iterator[Piece]:  # fmt: skip
     """Everything the meter measured in the period, each part once: buckets for the hours that no cut and no end of the
     period divides, events for the others. A meter that does not merge gives events throughout, and so does a revision
-    whose buckets are gone (`from_events`)."""
+    whose buckets are gone, or a question that buckets cannot answer (`from_events`)."""
     if from_events or meter.aggregation not in MERGES:
         yield from _events(connection, meter, period, tenant_ids, resource)
         return
@@ -89,7 +90,8 @@ def _events(
         measured = measure(meter, stored.event)
         if isinstance(measured, Measured):
             bucket = _contribution(meter, measured, stored)
-            yield Piece(stored.at, bucket, measured.value if isinstance(measured.value, str) else None)
+            value = measured.value if isinstance(measured.value, str) else None
+            yield Piece(stored.at, bucket, value, stored.event.subject)
 
 
 def contribution_of(meter: Meter, stored: StoredEvent) -> Bucket | None:

@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from enum import Enum
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from app.domain.aggregation import merge
 from app.domain.errors import CatchingUp, InvalidInput, NotFound
 from app.domain.events import parse_json
 from app.domain.meters import Meter
 from app.domain.periods import Period, Window, window_at, windows_between
-from app.operations.read_usage import HOUR, Piece, gather, pieces
-from app.storage import meter_store, tenant_store
+from app.operations.read_usage import HOUR, Piece, Use, gather, pieces
+from app.storage import event_store, meter_store, tenant_store
 from app.storage.database import Database
 
 MAX_ROWS = 100_000
-_BUILT_IN_GROUPS = ("tenant", "resource")
+
+
+class BuiltIn(Enum):
+    """What use may be grouped by beside the dimensions of its meter."""
+
+    TENANT = "tenant"
+    RESOURCE = "resource"
+    SUBJECT = "subject"
+
+
+_BUILT_IN_NAMES = [item.value for item in BuiltIn]
+_Group = tuple[str | UUID | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class UsageQuery:
-    """What is asked for. `tenant` is a key or None for all; `window` None is one row per group for the whole period."""
+    """What is asked for. `tenants` are keys, () for all, and so with `subjects`; `among` names by dimension the values
+    that count. `window` None is one row per group for the whole period. A name in `group_by` is a dimension, or else
+    what is built in; what is named as built in is so whatever the dimensions are called."""
 
     meter: str
     period: Period
     zone: ZoneInfo
-    tenant: str | None = None
+    tenants: tuple[str, ...] = ()
     resource: str | None = None
     window: Window | None = None
-    group_by: tuple[str, ...] = ()
+    group_by: tuple[str | BuiltIn, ...] = ()
+    subjects: tuple[str, ...] = ()
+    among: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
     period: Period
     quantity: Decimal
-    group: dict[str, str | None]
+    group: dict[str | BuiltIn, str | None]
 
 
 def usage_report(database: Database, query: UsageQuery) -> tuple[Meter, list[UsageRow]]:
@@ -68,27 +84,50 @@ def find_meter(connection: Connection, key: str) -> Meter:
     return active[0]
 
 
+def first_use_at(database: Database, key: str) -> datetime | None:
+    """When the first event happened that the meter could measure; None where there is none. Raises NotFound."""
+
+    def work(connection: Connection) -> datetime | None:
+        meter = find_meter(connection, key)
+        first = event_store.listing(connection, after=None, limit=1, type=meter.event_type)
+        return first[0].at if first else None
+
+    return database.read(work)
+
+
 def _report(connection: Connection, query: UsageQuery) -> tuple[Meter, list[UsageRow]]:
     meter = find_meter(connection, query.meter)
     names = [name for name, _ in meter.dimensions]
-    for name in query.group_by:
-        if name not in names and name not in _BUILT_IN_GROUPS:
-            known = ", ".join([*names, *_BUILT_IN_GROUPS])
-            raise InvalidInput.at("group_by", f"meter {meter.key} has no dimension {name!r}; known are {known}")
-    tenant_ids = None if query.tenant is None else [_tenant_id(connection, query.tenant)]
-    found = pieces(connection, meter, query.period, cuts=_cuts(query), tenant_ids=tenant_ids, resource=query.resource)
+    group_names = [name for name in query.group_by if isinstance(name, str)]
+    _check_names("group_by", group_names, [*names, *_BUILT_IN_NAMES], meter)
+    _check_names("among", query.among, names, meter)
+    tenant_ids = [_tenant_id(connection, key) for key in query.tenants] or None
+    dimensions = _Dimensions()
+    groups = _Groups([name if name in names else BuiltIn(name) for name in query.group_by], dimensions)
+    found = pieces(
+        connection, meter, query.period, cuts=_cuts(query), tenant_ids=tenant_ids, resource=query.resource,
+        from_events=bool(query.subjects) or BuiltIn.SUBJECT in groups.names,
+    )  # fmt: skip
     windows = _Windows(query)
-    groups = _Groups(query.group_by, names)
-    uses = gather(found, lambda piece: (windows.of(piece.at), groups.of(piece)))
+    wanted = _wanted(connection, found, query, dimensions) if query.subjects or query.among else found
+    uses = gather(wanted, lambda piece: (windows.of(piece.at), groups.of(piece)))
     if len(uses) > MAX_ROWS:
         raise InvalidInput.at("window", f"the answer would have over {MAX_ROWS} rows; ask for a shorter stretch")
     keys = tenant_store.keys_of(connection, {key for _, group in uses for key in group if isinstance(key, UUID)})
     rows = [
-        UsageRow(period, use.quantity(meter), _named(query.group_by, group, keys))
-        for (period, group), use in uses.items()
+        UsageRow(period, use.quantity(meter), dict(zip(query.group_by, group, strict=True)))
+        for (period, group), use in _named(uses, keys).items()
     ]
     rows.sort(key=lambda row: (row.period.start, [(value is not None, value or "") for value in row.group.values()]))
     return meter, rows
+
+
+def _check_names(parameter: str, names: Iterable[str], known: list[str], meter: Meter) -> None:
+    for name in names:
+        if name not in known:
+            raise InvalidInput.at(
+                parameter, f"meter {meter.key} has no dimension {name!r}; known are {', '.join(known)}"
+            )
 
 
 def _tenant_id(connection: Connection, key: str) -> UUID:
@@ -96,6 +135,22 @@ def _tenant_id(connection: Connection, key: str) -> UUID:
     if tenant is None:
         raise NotFound(f"There is no tenant {key!r}.", tenant=key)
     return tenant.tenant_id
+
+
+def _wanted(
+    connection: Connection, found: Iterable[Piece], query: UsageQuery, dimensions: _Dimensions
+) -> Iterator[Piece]:
+    """The pieces of the subjects and dimension values asked for. An event without a subject is its tenant's."""
+    own = {tenant.tenant_id for key in query.subjects if (tenant := tenant_store.find(connection, key)) is not None}
+    subjects = frozenset(query.subjects)
+    for piece in found:
+        if subjects and piece.subject not in subjects and (piece.subject or piece.bucket.key.tenant_id not in own):
+            continue
+        if query.among:
+            values = dimensions.of(piece)
+            if any(values[name] not in among for name, among in query.among.items()):
+                continue
+        yield piece
 
 
 def _cuts(query: UsageQuery) -> Iterable[datetime]:
@@ -137,28 +192,53 @@ class _Windows:
         return clipped
 
 
-class _Groups:
-    """The values by which a piece is grouped: of dimensions, its tenant's id, its resource."""
+class _Dimensions:
+    """The dimension values of a piece; each text is read once."""
 
-    def __init__(self, names: tuple[str, ...], dimensions: list[str]) -> None:
-        self._names = names
-        self._dimensions = dimensions
-        self._read: dict[str, Any] = {}
+    def __init__(self) -> None:
+        self._read: dict[str, dict[str, str | None]] = {}
 
-    def of(self, piece: Piece) -> tuple[Any, ...]:
-        if not self._names:
-            return ()
+    def of(self, piece: Piece) -> dict[str, str | None]:
         text = piece.bucket.dimensions
         values = self._read.get(text)
         if values is None:
             values = self._read[text] = parse_json(text)
-        return tuple(self._value(name, values, piece) for name in self._names)
-
-    def _value(self, name: str, values: dict[str, str | None], piece: Piece) -> Any:
-        if name in self._dimensions:
-            return values[name]
-        return piece.bucket.key.tenant_id if name == "tenant" else piece.bucket.resource or None
+        return values
 
 
-def _named(names: tuple[str, ...], group: tuple[Any, ...], keys: dict[UUID, str]) -> dict[str, str | None]:
-    return {name: keys[value] if isinstance(value, UUID) else value for name, value in zip(names, group, strict=True)}
+class _Groups:
+    """The values by which a piece is grouped: of dimensions, its tenant's id, its resource, its subject (the id of its
+    tenant where it names none)."""
+
+    def __init__(self, names: Sequence[str | BuiltIn], dimensions: _Dimensions) -> None:
+        self.names = names
+        self._dimensions = dimensions
+
+    def of(self, piece: Piece) -> _Group:
+        if not self.names:
+            return ()
+        values = self._dimensions.of(piece)
+        return tuple(_built_in(name, piece) if isinstance(name, BuiltIn) else values[name] for name in self.names)
+
+
+def _built_in(name: BuiltIn, piece: Piece) -> str | UUID | None:
+    match name:
+        case BuiltIn.TENANT:
+            return piece.bucket.key.tenant_id
+        case BuiltIn.SUBJECT:
+            return piece.subject or piece.bucket.key.tenant_id
+        case BuiltIn.RESOURCE:
+            return piece.bucket.resource or None
+
+
+def _named(
+    uses: Mapping[tuple[Period, _Group], Use], keys: Mapping[UUID, str]
+) -> dict[tuple[Period, tuple[str | None, ...]], Use]:
+    """The uses by the tenants' keys in place of their ids. A tenant's key may be a subject of events, too."""
+    named: dict[tuple[Period, tuple[str | None, ...]], Use] = {}
+    for (period, group), use in uses.items():
+        names = tuple(keys[value] if isinstance(value, UUID) else value for value in group)
+        whole = named.setdefault((period, names), Use())
+        whole.fold = merge(whole.fold, use.fold)
+        whole.values |= use.values
+    return named

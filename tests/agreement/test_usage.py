@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -112,9 +113,13 @@ def test_usage_is_the_fold_of_the_events_whatever_their_order_batches_and_repeat
 
     zone, period = ZoneInfo(zone_name), Period(start, start + timedelta(minutes=length))
     for aggregation in AGGREGATIONS:
-        query = UsageQuery(f"{key}-{aggregation}", period, zone, key, None, window, ("site",))
+        query = UsageQuery(f"{key}-{aggregation}", period, zone, (key,), None, window, ("site",))
         found = {(row.period, row.group["site"]): row.quantity for row in usage_report(database, query)[1]}
         assert found == expected(aggregation, events, period, zone, window)
+        by_subject = replace(query, group_by=("site", "subject"))
+        rows = usage_report(database, by_subject)[1]
+        assert {(row.period, row.group["site"]): row.quantity for row in rows} == found
+        assert {row.group["subject"] for row in rows} <= {key}
 
 
 def post(database: Database, cache: CatalogCache, events: list[dict[str, Any]]) -> int:

@@ -123,6 +123,8 @@ class Route:
 
 THROUGH = "2026-10-01T00:00:00Z"
 ALL_TIME = {"start": "2026-01-01T00:00:00Z", "end": "2026-11-20T00:00:00Z"}
+SINCE = {"from": "2026-01-01T00:00:00Z", "ingestedAtFrom": "2026-01-01T00:00:00Z"}
+METER_PAGE = {"page": "1", "pageSize": "10", "order": "ASC", "orderBy": "key", "includeDeleted": "false"}
 
 
 def asked(path: str, **query: str) -> Callable[[Things], Sent]:
@@ -138,6 +140,12 @@ def told(path: str, body: Callable[[Things], Any]) -> Callable[[Things], Sent]:
 
 def posted(things: Things) -> Any:
     return event(things.event, subject=things.subject, source=f"/{things.tenant}")
+
+
+def used(things: Things) -> Any:
+    """The same as one of Lago's events."""
+    return {"transaction_id": things.event, "external_subscription_id": things.subscription,
+            "code": "charging.session.ended", "timestamp": 1791194400, "properties": {"kwh": "1"}}  # fmt: skip
 
 
 def cancellation(things: Things) -> Any:
@@ -281,6 +289,54 @@ BUT_HEAD: tuple[Route, ...] = (
     Route(
         "POST", "/v1/invoices/{id}/discard", ("finance",),
         (Ask(asked("/v1/invoices/{issued}/discard"), "own", (409,)),),
+    ),
+    Route(
+        "POST", "/openmeter/api/v1/events", ("ingest",),
+        (Ask(told("/openmeter/api/v1/events", posted), "own", (204,), (204,), (400,)),),
+    ),
+    Route(
+        "GET", "/openmeter/api/v1/events", ("read",),
+        (
+            Ask(asked("/openmeter/api/v1/events", to="", ingestedAtTo="", id="", **SINCE), "listed"),
+            Ask(asked("/openmeter/api/v1/events", customerId="{tenant}", **SINCE), "own"),
+            Ask(asked("/openmeter/api/v1/events", subject="{subject}", clientId="me", **SINCE), "own", **EMPTY),
+        ),
+        ("clientId", "ingestedAtFrom", "ingestedAtTo", "id", "subject", "customerId", "from", "to"),
+    ),
+    Route(
+        "GET", "/openmeter/api/v1/meters", ("read",),
+        (Ask(asked("/openmeter/api/v1/meters", **METER_PAGE), "shared"),), tuple(METER_PAGE),
+    ),
+    Route(
+        "GET", "/openmeter/api/v1/meters/{slug}", ("read",),
+        (Ask(asked("/openmeter/api/v1/meters/{meter}"), "shared"),),
+    ),
+    Route(
+        "GET", "/openmeter/api/v1/meters/{slug}/query", ("read",),
+        (
+            Ask(asked("/openmeter/api/v1/meters/energy/query", groupBy="customer_id"), "listed"),
+            Ask(asked("/openmeter/api/v1/meters/energy/query", groupBy="station", windowSize="DAY"), "listed"),
+            Ask(asked("/openmeter/api/v1/meters/energy/query", filterCustomerId="{tenant}", groupBy="station"), "own"),
+            Ask(asked("/openmeter/api/v1/meters/energy/query", subject="{subject}"), "own", **EMPTY),
+        ),
+    ),
+    Route(
+        "POST", "/openmeter/api/v1/meters/{slug}/query", ("read",),
+        (
+            Ask(told("/openmeter/api/v1/meters/energy/query", lambda _: {"groupBy": ["subject"]}), "listed"),
+            Ask(told("/openmeter/api/v1/meters/energy/query", lambda things: {"filterCustomerId": [things.tenant]}),
+                "own"),
+        ),
+    ),
+    Route(
+        "POST", "/lago/api/v1/events", ("ingest",),
+        (Ask(told("/lago/api/v1/events", lambda things: {"event": used(things)}), "own", missing=(200,),
+             hidden=(422,)),),
+    ),
+    Route(
+        "POST", "/lago/api/v1/events/batch", ("ingest",),
+        (Ask(told("/lago/api/v1/events/batch", lambda things: {"events": [used(things)]}), "own", missing=(200,),
+             hidden=(422,)),),
     ),
 )  # fmt: skip
 
@@ -721,7 +777,7 @@ LISTS_OF_TENANTS = [
     route.path
     for route in ROUTES
     if "{" not in route.path and any(ask.bound == "listed" for ask in route.asks)
-    if route.method == "GET" and route.path != "/v1/usage"  # which has no pages
+    if route.method == "GET" and route.path.startswith("/v1/") and route.path != "/v1/usage"  # which has no pages
 ]
 
 

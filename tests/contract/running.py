@@ -238,6 +238,10 @@ _RULES = (
     r"the rate of category \w+ is .*", r"data holds a NUL character or lone surrogate",
     # A JSON number cannot be held to a count of decimals; and which characters there are differs with the version of
     # Unicode.
+    # What an event meets that is there already, and a time in seconds, of which the document says no more than numbers.
+    r"an event with this source and id is there .*", r"this subscription has a transaction .*",
+    r"time (lies too far|is before) .*", r"timestamp must be .*", r"precise_total_amount_cents is .*",
+    r"to must lie after from",
     r"of \w+ must be .*", r"(a (price|quantity|rate) has )?at most \d+ decimals",
     r"(the name )?holds a character that cannot be printed",
 )  # fmt: skip

@@ -42,7 +42,10 @@ _PARAMETERS = [
         "time_zone", FILTER_TEXT, "Of the windows (IANA); absent: the tenant's, or UTC.", example="Europe/Paris"
     ),
     query_parameter(
-        "group_by", FILTER_TEXT, "Dimensions of the meter, `tenant` or `resource`, by comma.", example="station"
+        "group_by",
+        FILTER_TEXT,
+        "Dimensions of the meter, `tenant`, `resource` or `subject`, by comma.",
+        example="station",
     ),
 ]
 
@@ -58,13 +61,18 @@ async def get_usage(request: Request, caller: Caller = Depends(require("read")))
 
     def work() -> dict[str, Any]:
         query = _query(request, caller)
-        if not meter_is_ready(database(request), query.meter):
-            settle_catalog(request)
+        make_ready(request, query.meter)
         meter, rows = usage_report(database(request), query)
         data = [period_to_wire(row.period) | {"quantity": plain(row.quantity), "group": row.group} for row in rows]
         return {"meter": meter.key, "unit": meter.unit, "data": data}
 
     return json_answer(await run_in_threadpool(work))
+
+
+def make_ready(request: Request, meter: str) -> None:
+    """Brings up a meter that was just made or changed, as far as that goes quickly."""
+    if not meter_is_ready(database(request), meter):
+        settle_catalog(request)
 
 
 def _query(request: Request, caller: Caller) -> UsageQuery:
@@ -86,8 +94,8 @@ def _query(request: Request, caller: Caller) -> UsageQuery:
     window: Any = choice_parameter(request, "window", WINDOWS)
     groups = tuple(name for text in request.query_params.getlist("group_by") for name in text.split(",") if name)
     return UsageQuery(
-        meter, _period(request, window, zone), zone, tenant, text_parameter(request, "resource"), window,
-        tuple(dict.fromkeys(groups)),
+        meter, _period(request, window, zone), zone, () if tenant is None else (tenant,),
+        text_parameter(request, "resource"), window, tuple(dict.fromkeys(groups)),
     )  # fmt: skip
 
 
