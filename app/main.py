@@ -24,6 +24,8 @@ from app.api.dialects import DIALECTS
 from app.api.intake import open_intake
 from app.api.requests import Requests
 from app.api.routers import ROUTERS
+from app.api.routers.events import post_events
+from app.api.routing import shorten
 from app.observability.exposition import exposition
 from app.operations.authenticate import KnownCallers, register_bootstrap_key
 from app.operations.refresh_gauges import Gauges
@@ -46,6 +48,7 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
     app = _application(chosen, clock=clock, run_jobs=chosen.run_jobs)
     for router in (*ROUTERS, *DIALECTS):
         app.include_router(router)
+    shorten(app, "POST", "/v1/events", post_events)
     return app
 
 
