@@ -67,9 +67,9 @@ Intake = GroupCommit[Body, Taken]
 
 
 def open_intake(database: Database, cache: CatalogCache, limits: Limits) -> Intake:
-    """SQLite has one writer; two transactions of PostgreSQL fill each other's waits."""
+    """SQLite has one writer; three transactions of PostgreSQL fill each other's waits."""
     return GroupCommit(
-        _writer(database, cache, limits), writers=1 if database.is_sqlite else 2, max_bytes=limits.max_waiting_bytes
+        _writer(database, cache, limits), writers=1 if database.is_sqlite else 3, max_bytes=limits.max_waiting_bytes
     )
 
 
