@@ -77,16 +77,15 @@ _GOOD = {
 }  # fmt: skip
 _TIMES = ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-10-05T10:00:00+23:59",
           "2026-02-30T00:00:00Z", "2026-10-05t10:00:00.1234567891z", "٢٠٢٦-10-05T10:00:00Z"]  # fmt: skip
-_odd_fields = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from([*_GOOD, "id", "data", "resource", "data_base64", "traceparent", "Bad"]), values),
-        st.tuples(st.just("time"), st.sampled_from(_TIMES).map(json.dumps)),
-        st.tuples(st.text(max_size=3), values),
-    ),
-    max_size=2,
-)  # fmt: skip
+_odd_fields = st.one_of(
+    st.tuples(st.sampled_from(["id", "source", "type", "subject", "resource", "time", "further"]), texts),
+    st.tuples(st.sampled_from([*_GOOD, "id", "data", "resource", "data_base64", "traceparent", "Bad"]), values),
+    st.tuples(st.just("time"), st.sampled_from(_TIMES).map(json.dumps)),
+    st.tuples(st.text(max_size=3), values),
+)
 _further = st.lists(st.tuples(texts, values), max_size=2)
-_data = st.tuples(st.one_of(numbers, texts, values), st.one_of(texts, values), _further).map(
+_kwh = st.one_of(st.sampled_from(['"7.25"', "3", "-1e2"]), numbers, numbers.map(json.dumps), texts, values)
+_data = st.tuples(_kwh, st.one_of(st.just('"12"'), texts, values), _further).map(
     lambda made: _object([('"kwh"', made[0]), ('"station"', made[1]), *made[2]])
 )
 
@@ -95,8 +94,10 @@ _data = st.tuples(st.one_of(numbers, texts, values), st.one_of(texts, values), _
 def event_texts(draw: st.DrawFn) -> str:
     """An event of which few things are wrong, or nothing."""
     fields = [("id", json.dumps(f"odd-{draw(st.integers(0, 40))}")), *_GOOD.items(), ("data", draw(_data))]
-    missing = draw(st.sampled_from([*dict.fromkeys(name for name, _ in fields), "", "", "", "", ""]))
-    pairs = [(name, value) for name, value in fields if name != missing] + draw(_odd_fields)
+    missing = draw(st.sampled_from([*(name for name, _ in fields), *[""] * 20]))
+    odd = draw(st.sampled_from([st.just([]), st.lists(_odd_fields, min_size=1, max_size=2)]).flatmap(lambda made: made))
+    changed = [name for name, _ in odd if draw(st.booleans())]  # the others come twice
+    pairs = [(name, value) for name, value in fields if name not in (missing, *changed)] + odd
     return _object([(json.dumps(name), value) for name, value in pairs])
 
 
