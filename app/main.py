@@ -6,6 +6,7 @@ routes by which a process is watched.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
@@ -19,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import VERSION
 from app.api import problems
-from app.api.dependencies import Limits
+from app.api.dependencies import MAX_INFLATING, Limits
 from app.api.dialects import DIALECTS
 from app.api.intake import open_intake
 from app.api.requests import Requests
@@ -84,7 +85,7 @@ def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs:
             lease_seconds=settings.lease_seconds, terms_days=settings.payment_terms_days,
         )  # fmt: skip
         app.state.database, app.state.catalog, app.state.wake_workers = database, cache, runner.wake
-        app.state.callers = KnownCallers()
+        app.state.callers, app.state.inflating = KnownCallers(), asyncio.Semaphore(MAX_INFLATING)
         intake = app.state.intake = open_intake(database, cache, app.state.limits)
         app.state.gauges = Gauges(database, version=VERSION, job_kinds=JOB_KINDS)
         if settings.bootstrap_key:

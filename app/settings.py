@@ -38,7 +38,7 @@ class Settings:
     max_waiting_bytes: int = _setting(
         128 * 1024 * 1024, "the bodies that are read or wait to be written, together; beyond it requests answer 429"
     )
-    body_seconds: int = _setting(60, "how long a body of `POST /v1/events` may take to come")
+    body_seconds: int = _setting(60, "how long a body may take to come")
     future_seconds: int = _setting(86_400, "how far ahead of its receipt the time of an event may lie")
     payment_terms_days: int = _setting(30, "from issue to the due date")
     lease_seconds: int = _setting(20, "after how long without a sign of life another process takes over a job")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from app.api.compression import inflated
 from app.api.parameters import whole_parameter
 from app.domain.callers import Caller
 from app.domain.errors import (
+    BodyTooSlow,
     InvalidCursor,
     Malformed,
     NotAllowed,
@@ -30,6 +32,8 @@ from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
 
 MAX_CATALOG_BODY_BYTES = 1024 * 1024
+MAX_INFLATING = 2
+"""How many bodies are inflated at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +140,22 @@ def decode_cursor(cursor: str) -> str:
 
 async def read_body(request: Request, *, limit: int, take: Callable[[int], None] = lambda _size: None) -> bytes:
     """The whole body; `take` is told of each part's size. Raises TooLarge as soon as it is known to be over the limit,
-    before the rest is read."""
+    before the rest is read, and BodyTooSlow where it does not come in time."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"A body may have at most {limit} bytes.", limit_bytes=limit)
     chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge(f"A body may have at most {limit} bytes.", limit_bytes=limit)
-        take(len(chunk))
-        chunks.append(chunk)
+    size, seconds = 0, limits(request).body_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise TooLarge(f"A body may have at most {limit} bytes.", limit_bytes=limit)
+                take(len(chunk))
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise BodyTooSlow(f"The body did not come within {seconds} seconds.") from error
     return b"".join(chunks)
 
 
@@ -159,8 +167,10 @@ async def read_plain_body(request: Request, *, limit: int, take: Callable[[int],
     body = await read_body(request, limit=limit, take=take)
     if encoding == "identity":
         return body
-    plain = await run_in_threadpool(inflated, body, encoding=encoding, limit=limit)
-    take(len(plain))
+    # What a body becomes is known only afterwards: few at a time, so that what nobody has taken room for stays small.
+    async with request.app.state.inflating:
+        plain = await run_in_threadpool(inflated, body, encoding=encoding, limit=limit)
+        take(len(plain))
     return plain
 
 

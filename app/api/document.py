@@ -71,7 +71,7 @@ def described(
 
     `body` is the schema of each media type that is taken. 401 and 403 need not be named; nor what every body may get.
     """
-    named = {401, 403, *problems} | ({400, 413, 415} if body is not None else set())
+    named = {401, 403, *problems} | ({400, 408, 413, 415} if body is not None else set())
     more: dict[str, Any] = {"security": [{"apiKey": [scope]} for scope in _all_of(scopes)]}
     if parameters:
         more["parameters"] = list(parameters)

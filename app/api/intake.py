@@ -5,7 +5,6 @@ taken = await take_usage(request, decode)        # `decode` is that of the diale
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,7 +27,7 @@ from app.api.dependencies import (
 from app.api.group_commit import GroupCommit
 from app.domain.acceptance import Rejected
 from app.domain.callers import Caller
-from app.domain.errors import BillingError, BodyTooSlow
+from app.domain.errors import BillingError
 from app.domain.events import UsageEvent
 from app.observability import metrics
 from app.operations.authenticate import KnownCallers, authenticate, check_still_allowed
@@ -103,11 +102,7 @@ async def take_usage(request: Request, decode: Decode) -> Taken:
     token = bearer_token(request)
     caller = await _ingest_caller(request, token)
     with intake.room() as room:
-        try:
-            async with asyncio.timeout(own.body_seconds):
-                content = await read_plain_body(request, limit=own.max_body_bytes, take=room.take)
-        except TimeoutError as error:
-            raise BodyTooSlow(f"The body did not come within {own.body_seconds} seconds.") from error
+        content = await read_plain_body(request, limit=own.max_body_bytes, take=room.take)
         began = time.perf_counter()
         taken: Taken = await intake.submit(
             Body(content, decode, now(request), caller, token), client=caller.key_id, size=len(content)

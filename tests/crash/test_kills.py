@@ -1,7 +1,8 @@
 """The service, or the database under it, is killed at any instant under load: no event is lost and none is doubled.
 
-Five times each here. QUOTEPART_SOAK=1 makes it 100 of the service and 20 of PostgreSQL, with a line for each on stderr
-(`pytest -s`) and another seed each time, which is the first line; QUOTEPART_SEED takes up one that was printed.
+Five times each here. QUOTEPART_SOAK=1 makes it 100 of the service on each database and 20 of PostgreSQL, five to a
+fresh database, with a line for each on stderr (`pytest -s`) and another seed each time, which is the first line;
+QUOTEPART_SEED takes up one that was printed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from tests.crash.running import Server, api, wait_until
 from tests.service import event, set_up
 
 SOAK = os.environ.get("QUOTEPART_SOAK") == "1"
-SERVICE_KILLS, SERVER_KILLS = (100, 20) if SOAK else (5, 5)
+KILLS = 5
+SERVICE_TURNS, SERVER_TURNS = (20, 4) if SOAK else (1, 1)
 SEED = int(os.environ.get("QUOTEPART_SEED", random.SystemRandom().randrange(1_000_000) if SOAK else 5))
 
 
@@ -39,11 +41,14 @@ def told(ledger: Ledger) -> str:
     return f"{len(ledger.kept)} events acknowledged, {len(ledger.unanswered)} requests unanswered"
 
 
-def test_a_service_that_is_killed_again_and_again_loses_and_doubles_nothing(database_url: str, tmp_path: Path) -> None:
-    rng, ledger, log = random.Random(SEED), Ledger(), tmp_path / "serve.log"
-    say(f"seed {SEED}")
+@pytest.mark.parametrize("turn", range(SERVICE_TURNS))
+def test_a_service_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    database_url: str, tmp_path: Path, turn: int
+) -> None:
+    rng, ledger, log = random.Random(SEED + turn), Ledger(), tmp_path / "serve.log"
+    say(f"\nseed {SEED + turn}")
     database = Database.open(database_url)
-    for round in range(SERVICE_KILLS):
+    for round in range(KILLS):
         with Server(database_url, log) as server:
             if round == 0:
                 with server.client() as client:
@@ -52,7 +57,7 @@ def test_a_service_that_is_killed_again_and_again_loses_and_doubles_nothing(data
                 running.wait_for(rng.randrange(1, 2000))
                 time.sleep(rng.uniform(0, 0.05))
                 server.kill()
-        say(f"kill {round + 1} of {SERVICE_KILLS}: {told(ledger)}")
+        say(f"kill {round + 1} of {KILLS}: {told(ledger)}")
         assert_nothing_lost_or_doubled(database, ledger)
     with Server(database_url, log) as server:
         resend(server, ledger)
@@ -90,22 +95,25 @@ def runs_again(directory: Path) -> bool:
     return True
 
 
-def test_a_database_that_is_killed_again_and_again_loses_and_doubles_nothing(own_server: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("turn", range(SERVER_TURNS))
+def test_a_database_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    own_server: Path, tmp_path: Path, turn: int
+) -> None:
     """The service goes on meanwhile: who sends is told to come again, or nothing at all."""
-    rng, ledger, url = random.Random(SEED), Ledger(), new_database(own_server)
-    say(f"seed {SEED}")
+    rng, ledger, url = random.Random(SEED + turn), Ledger(), new_database(own_server)
+    say(f"\nseed {SEED + turn}")
     database = Database.open(url)
     with Server(url, tmp_path / "serve.log") as server:
         with server.client() as client:
             set_up(api(client))
-        for round in range(SERVER_KILLS):
+        for round in range(KILLS):
             with load(server, ledger, rng, round=round) as running:
                 running.wait_for(rng.randrange(1, 2000))
                 end_it = rng.choice((postgresql.stop, postgresql.kill))
                 end_it(own_server)
                 wait_until(lambda: runs_again(own_server), "the server to start")
                 running.wait_for(rng.randrange(1, 200))
-            say(f"{end_it.__name__} {round + 1} of {SERVER_KILLS}: {told(ledger)}")
+            say(f"{end_it.__name__} {round + 1} of {KILLS}: {told(ledger)}")
             resend(server, ledger)
             assert_nothing_lost_or_doubled(database, ledger)
     database.close()

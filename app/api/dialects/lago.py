@@ -57,7 +57,7 @@ router = Router(prefix="/lago/api/v1", tags=["lago"], route_class=_LagoRoute)
     "/events",
     **described(
         "ingest", {200: Answer("It is kept: counted, counted before, or in quarantine.", ref("LagoEventKept"))},
-        408, 422, 429, body={JSON: ref("LagoEventSent")},
+        422, 429, body={JSON: ref("LagoEventSent")},
     ),
 )  # fmt: skip
 async def post_lago_event(request: Request) -> Response:
@@ -70,7 +70,7 @@ async def post_lago_event(request: Request) -> Response:
     "/events/batch",
     **described(
         "ingest", {200: Answer("All are kept: counted, counted before, or in quarantine.", ref("LagoEventsKept"))},
-        408, 422, 429, body={JSON: ref("LagoEventsSent")},
+        422, 429, body={JSON: ref("LagoEventsSent")},
     ),
 )  # fmt: skip
 async def post_lago_events(request: Request) -> Response:

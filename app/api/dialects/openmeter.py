@@ -70,7 +70,7 @@ _ORDERS = {"key": "slug", "name": "name", "aggregation": "aggregation", "created
 @router.post(
     "/events",
     **described(
-        "ingest", {204: Answer("Every event is kept: counted, counted before, or in quarantine.")}, 408, 429,
+        "ingest", {204: Answer("Every event is kept: counted, counted before, or in quarantine.")}, 429,
         body={SINGLE: ref("EventSent"), BATCH: ref("EventsSent"),
               JSON: {"anyOf": [ref("EventSent"), ref("EventsSent")]}},
     ),

@@ -56,7 +56,7 @@ _PAGE = limit_and_cursor(MAX_LIMIT)
     **described(
         "ingest",
         {200: Answer("What became of each event. A single one that is rejected is answered 400.", ref("Ingested"))},
-        408, 429, body=_EVENT_BODIES,
+        429, body=_EVENT_BODIES,
     ),
 )  # fmt: skip
 async def post_events(request: Request) -> Response:
