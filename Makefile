@@ -43,10 +43,11 @@ docs: $(READY) ## the documentation as a site: open site/index.html
 bench: $(READY) ## measure, each figure as a ratio to what the machine can do
 	@$(BIN)/python -m benchmarks
 
-soak: $(READY) ## what takes long: many examples for every route, minutes under load, a hundred kills
+soak: $(READY) ## what takes long: many examples for every route, minutes under load, hundreds of kills, 20 million events
 	@QUOTEPART_CONTRACT_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/contract -n 2 --dist load
 	@QUOTEPART_SOAK=1 $(BIN)/python -m pytest tests/monitoring/test_under_load.py
 	@QUOTEPART_SOAK=1 $(BIN)/python -m pytest tests/crash/test_kills.py -s -W ignore
+	@$(BIN)/python -m benchmarks.growth
 
 image-check: ## build the image and run it, where there is no container engine (as root, with buildah)
 	@deploy/check-image.sh

@@ -24,9 +24,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from app.observability.metrics import RETRIES
 from benchmarks.closing import close_month
 from benchmarks.documents import measure_pdfs_per_second
-from benchmarks.ingestion import Rate, bulk_insert, in_process, over_http
+from benchmarks.ingestion import Rate, bulk_insert, in_process, over_http, uncounted
 from benchmarks.places import Kind, Places, postgresql_server, service
 from benchmarks.rating import measure_rating_lines_per_second
 from benchmarks.stream import Stream, StreamKind, make_stream
@@ -112,6 +113,37 @@ class Bench:
         self._add_rate("insert, 1 row a commit", kind, alone, live)
         self._add_rate(f"ingest live, 1 a batch, {writers} writers", kind, local, live)
         self._add_rate("ingest live, 1 a request, HTTP", kind, remote, live)
+        self._compare_commits(places, few, remote)
+        if kind == "postgresql":
+            self._compare_writing(places)
+
+    def _compare_commits(self, places: Places, few: Stream, grouped: Rate) -> None:
+        """What sharing a transaction brings, to many connections and to one."""
+        options, kind = self.options, places.kind
+        single = self._served(places, "one event a commit", few, 1, options.single_connections, grouped=False)
+        self._add_rate("1 a request, no shared commits", kind, single)
+        self._add_rate("1 a request, shared commits", kind, grouped, single, "no shared commits")
+        short = make_stream("live", events=max(1, options.single // 3), tenants=options.tenants, prefix="o")
+        alone = self._served(places, "one connection, one event a commit", short, 1, 1, grouped=False)
+        shared = self._served(places, "one connection, shared commits", short, 1, 1)
+        self._add_rate("1 a request, 1 connection, no shared commits", kind, alone)
+        self._add_rate("1 a request, 1 connection, shared commits", kind, shared, alone, "no shared commits")
+
+    def _compare_writing(self, places: Places) -> None:
+        """What it costs to count, and that four writers do not stop each other on one tenant's hour."""
+        options, kind = self.options, places.kind
+        live, hot = (make_stream(name, events=options.events, tenants=options.tenants) for name in ("live", "hot"))
+        bare = self._fresh(places, "without buckets", lambda url: uncounted(url, live, size=1000, writers=2))
+        counted = self._fresh(places, "two meters", lambda url: in_process(url, live, size=1000, writers=2))
+        self._add_rate("ingest live, buckets left out, 2 writers", kind, bare)
+        self._add_rate("ingest live, two meters, 2 writers", kind, counted, bare, "buckets left out")
+        before = RETRIES._value.get()
+        spread = self._fresh(places, "four writers", lambda url: in_process(url, live, size=1000, writers=4))
+        heated = self._fresh(places, "four writers, one tenant", lambda url: in_process(url, hot, size=1000, writers=4))
+        self._add_rate("ingest live, 1,000 a batch, 4 writers", kind, spread)
+        self._add_rate("ingest hot, 1,000 a batch, 4 writers", kind, heated, spread, "live")
+        # A deadlock that a client saw would have ended the run; one that was tried again is a retry.
+        self.add(Figure("transactions tried again, 4 writers", kind, RETRIES._value.get() - before, "retries"))
 
     def _reference(self, places: Places, stream: Stream, *, before: Rate | None) -> Rate:
         found = self._fresh(places, f"{stream.kind}, bulk insert", lambda url: bulk_insert(url, stream))
@@ -122,16 +154,20 @@ class Bench:
         with places.fresh() as url:
             return measure(url)
 
-    def _served(self, places: Places, what: str, stream: Stream, size: int, connections: int) -> Rate:
+    def _served(
+        self, places: Places, what: str, stream: Stream, size: int, connections: int, *, grouped: bool = True
+    ) -> Rate:
         def measure(url: str) -> Rate:
-            with service(url, self._directory) as port:
-                return over_http(url, port, stream, size=size, connections=connections)
+            with service(url, self._directory, grouped=grouped) as running:
+                return over_http(url, running.port, stream, size=size, connections=connections)
 
         return self._fresh(places, what, measure)
 
-    def _add_rate(self, name: str, kind: str, rate: Rate, reference: Rate | None = None) -> None:
+    def _add_rate(
+        self, name: str, kind: str, rate: Rate, reference: Rate | None = None, named: str = "bulk insert"
+    ) -> None:
         ratio = None if reference is None else rate.per_second / reference.per_second
-        beside = "" if reference is None else "bulk insert"
+        beside = "" if reference is None else named
         self.add(Figure(name, kind, rate.per_second, "events/s", ratio, beside, rate.p50_ms, rate.p99_ms))
 
     # --- the rest ---

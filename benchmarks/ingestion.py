@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import psycopg
@@ -22,7 +23,7 @@ import sqlalchemy as sa
 from app.domain.acceptance import Judged, judge
 from app.domain.events import UsageEvent
 from app.operations.ingest_events import Post, ingest_events
-from app.storage import meter_store
+from app.storage import meter_store, usage_store
 from app.storage.catalog_snapshot import CatalogCache, Snapshot
 from app.storage.database import Database
 from app.storage.tables import buckets, events, meter_revisions
@@ -130,8 +131,9 @@ def _binary_chunks(
 # --- the service ------------------------------------------------------------------------------------------------------
 
 
-def in_process(database_url: str, stream: Stream, *, size: int, writers: int) -> Rate:
-    """Decoded and ingested by threads of this process: the operation without HTTP."""
+def in_process(database_url: str, stream: Stream, *, size: int, writers: int, meters: int = 2) -> Rate:
+    """Decoded and ingested by threads of this process: the operation without HTTP. Raises what any transaction raised
+    in the end, a deadlock too; so many `meters` must have counted everything."""
     database, cache = Database.open(database_url), CatalogCache()
     media_type = SINGLE if size == 1 else BATCH
 
@@ -142,13 +144,32 @@ def in_process(database_url: str, stream: Stream, *, size: int, writers: int) ->
         assert len(outcomes) == (1 if size == 1 else body.count(b'"specversion"'))
 
     try:
-        return _timed(stream, size, [ingest] * writers, database)
+        rate = _timed(stream, size, [ingest] * writers)
+        check(database, stream, meters=meters)
+        return rate
     finally:
         database.close()
 
 
+def uncounted(database_url: str, stream: Stream, *, size: int, writers: int) -> Rate:
+    """`in_process`, but what would be added to buckets is left out at the last step: the cost of all else."""
+    with patch.object(usage_store, "add", lambda _connection, _additions: None):
+        return in_process(database_url, stream, size=size, writers=writers, meters=0)
+
+
 def over_http(database_url: str, port: int, stream: Stream, *, size: int, connections: int) -> Rate:
     """Posted to a running service over so many connections of their own."""
+    rate = post_over_http(port, stream, size=size, connections=connections)
+    database = Database.open(database_url)
+    try:
+        check(database, stream)
+    finally:
+        database.close()
+    return rate
+
+
+def post_over_http(port: int, stream: Stream, *, size: int, connections: int) -> Rate:
+    """Raises where anything is answered but 200."""
     headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": SINGLE if size == 1 else BATCH}
 
     def sender() -> Callable[[bytes], None]:
@@ -162,14 +183,10 @@ def over_http(database_url: str, port: int, stream: Stream, *, size: int, connec
 
         return send
 
-    database = Database.open(database_url)
-    try:
-        return _timed(stream, size, [sender() for _ in range(connections)], database)
-    finally:
-        database.close()
+    return _timed(stream, size, [sender() for _ in range(connections)])
 
 
-def _timed(stream: Stream, size: int, senders: list[Callable[[bytes], None]], database: Database) -> Rate:
+def _timed(stream: Stream, size: int, senders: list[Callable[[bytes], None]]) -> Rate:
     """Distinct events a second; each sender takes the next body as soon as it is done with the last."""
     bodies: Iterable[bytes] = iter(list(stream.bodies(size)))
     taking, taken = threading.Lock(), []
@@ -189,22 +206,23 @@ def _timed(stream: Stream, size: int, senders: list[Callable[[bytes], None]], da
         for done in [pool.submit(run, send) for send in senders]:
             done.result()
         seconds = perf_counter() - began
-    check(database, stream)
     taken.sort()
     return Rate(stream.distinct / seconds, taken[len(taken) // 2] * 1000, taken[int(len(taken) * 0.99)] * 1000)
 
 
-def check(database: Database, stream: Stream) -> None:
-    """Raises unless every distinct event is kept once and counted once by each of the two meters."""
+def check(database: Database, stream: Stream, *, meters: int = 2) -> None:
+    """Raises unless every distinct event is kept once and counted once by each of so many meters."""
 
-    def counts(connection: sa.Connection) -> tuple[int, list[int]]:
-        kept = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
-        query = sa.select(sa.func.sum(buckets.c.count)).join(
-            meter_revisions, meter_revisions.c.meter_id == buckets.c.meter_id
-        )
-        counted = connection.execute(query.group_by(meter_revisions.c.key)).scalars()
-        return int(kept), [int(number) for number in counted]
-
-    found = database.read(counts)
-    if found != (stream.distinct, [stream.distinct] * 2):
+    found = database.read(kept_and_counted)
+    if found != (stream.distinct, [stream.distinct] * meters):
         raise AssertionError(f"{stream.distinct} distinct events were sent; kept and counted: {found}")
+
+
+def kept_and_counted(connection: sa.Connection) -> tuple[int, list[int]]:
+    """How many events are kept, and how many each meter counted."""
+    kept = connection.execute(sa.select(sa.func.count()).select_from(events)).scalar_one()
+    query = sa.select(sa.func.sum(buckets.c.count)).join(
+        meter_revisions, meter_revisions.c.meter_id == buckets.c.meter_id
+    )
+    counted = connection.execute(query.group_by(meter_revisions.c.key)).scalars()
+    return int(kept), [int(number) for number in counted]

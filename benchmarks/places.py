@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import httpx
 import psycopg
@@ -150,21 +150,33 @@ def fill_catalog(database: Database, tenants: int) -> None:
         put_subscription(database, subscription_from_wire(f"{key}-1", wish))
 
 
+class Running(NamedTuple):
+    """A service's port and process."""
+
+    port: int
+    pid: int
+
+
+# The same service where no two requests share a transaction: a group holds a second request only within these bytes.
+_UNGROUPED = "from app.api import group_commit; group_commit.MAX_GROUP_BYTES = 0; from app.cli import main; main()"
+
+
 @contextmanager
-def service(database_url: str, directory: Path) -> Iterator[int]:
-    """The port of loopback on which `quotepart serve` answers."""
+def service(database_url: str, directory: Path, *, grouped: bool = True) -> Iterator[Running]:
+    """`quotepart serve`, answering on a port of loopback; without `grouped` each request is its own commit."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     settings = {"QUOTEPART_DATABASE_URL": database_url, "QUOTEPART_BOOTSTRAP_KEY": ADMIN_KEY}
+    command = ["-m", "app"] if grouped else ["-c", _UNGROUPED]
     with (directory / "serve.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--port", str(port)],
+            [sys.executable, *command, "serve", "--port", str(port)],
             cwd=_ROOT, env=os.environ | settings, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
         _wait_for(process, port, directory)
-        yield port
+        yield Running(port, process.pid)
     finally:
         process.terminate()
         process.wait()

@@ -4,6 +4,7 @@
 
     live      all within two hours, so every bucket is hot: what a service sees day by day
     ordered   a month that advances with the stream: nearly a bucket row for every event
+    hot       one tenant within one hour, 130 regions: every event waits for the same 131 bucket rows
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any, Literal
 
-StreamKind = Literal["live", "ordered"]
+StreamKind = Literal["live", "ordered", "hot"]
 
 EVENT_TYPE = "completion"
 REQUESTS = {"event_type": EVENT_TYPE, "aggregation": "count", "unit": "request"}
@@ -27,6 +28,8 @@ TOKENS = {
 
 MONTH_START = datetime(2026, 9, 1, tzinfo=UTC)
 _REGIONS = ("eu-west-1", "eu-south-1", "us-east-1", "ap-south-1")
+_HOT_REGIONS = tuple(f"region-{number}" for number in range(130))
+_HOURS = {"live": 2, "ordered": 29 * 24, "hot": 1}
 _FAR_BACK = 5_000  # a duplicate of an event still in flight would wait for its transaction: another question
 
 
@@ -53,8 +56,9 @@ def tenant_keys(tenants: int) -> list[str]:
 
 def make_stream(kind: StreamKind, *, events: int, tenants: int, prefix: str = "e", seed: int = 1) -> Stream:
     rng = random.Random(seed)
-    keys = tenant_keys(tenants)
-    weights = list(accumulate(1 / rank**1.1 for rank in range(1, tenants + 1)))
+    keys = tenant_keys(1 if kind == "hot" else tenants)
+    regions = _HOT_REGIONS if kind == "hot" else _REGIONS
+    weights = list(accumulate(1 / rank**1.1 for rank in range(1, len(keys) + 1)))
     made: list[bytes] = []
     distinct = 0
     for number, subject in enumerate(rng.choices(keys, cum_weights=weights, k=events)):
@@ -62,16 +66,17 @@ def make_stream(kind: StreamKind, *, events: int, tenants: int, prefix: str = "e
             made.append(made[rng.randrange(number - _FAR_BACK)])
             continue
         distinct += 1
-        within = timedelta(hours=2) * rng.random() if kind == "live" else timedelta(days=29) * (number / events)
-        made.append(_text(_event(f"{prefix}-{number:08}", subject, MONTH_START + within, rng)))
+        part = number / events if kind == "ordered" else rng.random()
+        at = MONTH_START + timedelta(hours=_HOURS[kind]) * part
+        made.append(_text(_event(f"{prefix}-{number:08}", subject, at, regions, rng)))
     return Stream(kind, tuple(made), distinct)
 
 
-def _event(id: str, subject: str, at: datetime, rng: random.Random) -> dict[str, Any]:
+def _event(id: str, subject: str, at: datetime, regions: Sequence[str], rng: random.Random) -> dict[str, Any]:
     return {
         "specversion": "1.0", "id": id, "source": f"/gateway/{rng.randrange(10)}", "type": EVENT_TYPE,
         "subject": subject, "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "data": {"tokens": rng.randrange(1, 5000), "region": rng.choice(_REGIONS), "model": f"m-{rng.randrange(4)}"},
+        "data": {"tokens": rng.randrange(1, 5000), "region": rng.choice(regions), "model": f"m-{rng.randrange(4)}"},
     }  # fmt: skip
 
 
