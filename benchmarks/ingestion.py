@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from app.domain.acceptance import Judged, judge
 from app.domain.events import UsageEvent
 from app.operations.ingest_events import Post, ingest_events
-from app.storage import meter_store, usage_store
+from app.storage import meter_store, one_statement, usage_store
 from app.storage.catalog_snapshot import CatalogCache, Snapshot
 from app.storage.database import Database
 from app.storage.tables import buckets, events, meter_revisions
@@ -152,8 +152,13 @@ def in_process(database_url: str, stream: Stream, *, size: int, writers: int, me
 
 
 def uncounted(database_url: str, stream: Stream, *, size: int, writers: int) -> Rate:
-    """`in_process`, but what would be added to buckets is left out at the last step: the cost of all else."""
-    with patch.object(usage_store, "add", lambda _connection, _additions: None):
+    """`in_process` on PostgreSQL, but what the meters measured is left out at the last step: the events are judged and
+    kept, and no bucket is written."""
+    nothing = one_statement._parts(())
+    with (
+        patch.object(one_statement, "_parts", lambda _judged: nothing),
+        patch.object(usage_store, "add", lambda _connection, _additions: None),
+    ):
         return in_process(database_url, stream, size=size, writers=writers, meters=0)
 
 
