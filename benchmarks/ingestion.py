@@ -17,13 +17,15 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
+import msgspec
 import psycopg
 import sqlalchemy as sa
 
-from app.domain.acceptance import Judged, judge
+from app.domain.acceptance import Judged, Rejected, judge
 from app.domain.events import UsageEvent
+from app.operations import ingest_events as ingestion
 from app.operations.ingest_events import Post, ingest_events
-from app.storage import meter_store, one_statement, usage_store
+from app.storage import meter_store
 from app.storage.catalog_snapshot import CatalogCache, Snapshot
 from app.storage.database import Database
 from app.storage.tables import buckets, events, meter_revisions
@@ -152,13 +154,14 @@ def in_process(database_url: str, stream: Stream, *, size: int, writers: int, me
 
 
 def uncounted(database_url: str, stream: Stream, *, size: int, writers: int) -> Rate:
-    """`in_process` on PostgreSQL, but what the meters measured is left out at the last step: the events are judged and
-    kept, and no bucket is written."""
-    nothing = one_statement._parts(())
-    with (
-        patch.object(one_statement, "_parts", lambda _judged: nothing),
-        patch.object(usage_store, "add", lambda _connection, _additions: None),
-    ):
+    """`in_process`, but what the meters measured is dropped before anything is written: the events are judged and kept,
+    and there is no bucket."""
+
+    def judge_only(*arguments: Any, **named: Any) -> Judged | Rejected:
+        found = judge(*arguments, **named)
+        return msgspec.structs.replace(found, measured=()) if isinstance(found, Judged) else found
+
+    with patch.object(ingestion, "judge", judge_only):
         return in_process(database_url, stream, size=size, writers=writers, meters=0)
 
 
