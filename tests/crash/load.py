@@ -158,8 +158,7 @@ class Load:
 
 
 def _is_to_be_sent_again(answer: httpx.Response) -> bool:
-    """A producer knows no more of a request that failed than of one without an answer."""
-    return answer.status_code == 429 or answer.status_code >= 500
+    return answer.status_code in (429, 503)
 
 
 def _type(round: int) -> str:

@@ -119,7 +119,6 @@ def test_a_database_that_is_killed_again_and_again_loses_and_doubles_nothing(
     database.close()
 
 
-@pytest.mark.xfail(strict=True, reason="a connection that cannot be made is not taken for a busy database: 500")
 def test_who_posts_while_the_database_is_away_is_told_to_come_again(own_server: Path, tmp_path: Path) -> None:
     url = new_database(own_server)
     with Server(url, tmp_path / "serve.log") as server, server.client() as client:
