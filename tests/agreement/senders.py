@@ -58,5 +58,10 @@ def _zstd(api: Api, events: Sequence[Event]) -> None:
     _post(api, zstd.compress(_text(events)), len(events), content_type=BATCH, content_encoding="zstd")
 
 
+def _openmeter(api: Api, events: Sequence[Event]) -> None:
+    answer = api.call("POST", "/openmeter/api/v1/events", content=_text(events), headers={"Content-Type": BATCH})
+    assert answer.status_code == 204, answer.text
+
+
 # One more way in is one more line here.
-SENDERS: tuple[Sender, ...] = (_single, in_a_batch, _plain_with_an_attribute, _lines, _binary, _gzip, _zstd)
+SENDERS: tuple[Sender, ...] = (_single, in_a_batch, _plain_with_an_attribute, _lines, _binary, _gzip, _zstd, _openmeter)
