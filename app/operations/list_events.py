@@ -10,8 +10,9 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.errors import NotFound
-from app.storage import event_store, ingested_store, quarantine_store, tenant_store
+from app.storage import event_lists, ingested_store, quarantine_store, tenant_store
 from app.storage.database import Database
+from app.storage.event_lists import Place, Wanted
 from app.storage.event_store import StoredEvent
 from app.storage.ingested_store import Ingested, IngestedFilter
 from app.storage.quarantine_store import Quarantined
@@ -29,18 +30,17 @@ class EventFilter:
 
 
 def list_events(
-    database: Database, wanted: EventFilter, *, after: tuple[datetime, UUID, bytes] | None, limit: int
-) -> Sequence[tuple[StoredEvent, str]]:
-    """Events with their tenant's key, by (time, tenant, identity). Raises NotFound for an unknown tenant."""
+    database: Database, wanted: EventFilter, *, after: Place | None, limit: int
+) -> tuple[Sequence[tuple[StoredEvent, str]], Place | None]:
+    """Events with their tenant's key, tenant by tenant, each by time; and the place after which the next page goes on,
+    None at the end. Raises NotFound for an unknown tenant."""
 
-    def work(connection: Connection) -> list[tuple[StoredEvent, str]]:
+    def work(connection: Connection) -> tuple[list[tuple[StoredEvent, str]], Place | None]:
         tenant_id = None if wanted.tenant is None else _tenant_id(connection, wanted.tenant)
-        rows = event_store.listing(
-            connection, after=after, limit=limit, tenant_id=tenant_id, type=wanted.type, resource=wanted.resource,
-            start=wanted.start, end=wanted.end,
-        )  # fmt: skip
-        keys = tenant_store.keys_of(connection, {row.tenant_id for row in rows})
-        return [(row, keys[row.tenant_id]) for row in rows]
+        own = Wanted(tenant_id, wanted.type, wanted.resource, wanted.start, wanted.end)
+        listed = event_lists.page(connection, own, after=after, limit=limit)
+        keys = tenant_store.keys_of(connection, {row.tenant_id for row in listed.rows})
+        return [(row, keys[row.tenant_id]) for row in listed.rows], listed.next
 
     return database.read(work)
 

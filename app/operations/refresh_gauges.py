@@ -1,8 +1,9 @@
 """Figures that only the database knows, brought up to date when they are scraped.
 
-What is set aside, waiting or audited is asked for at each scrape. What is due and what is unpriced has to be worked
-out: that is done again once twenty times as long has passed as it took, so that no frequency of scrapes and no size of
-the database makes it cost more than a twentieth of the time. Small databases are therefore always up to date.
+What is waiting or audited is asked for at each scrape. What is set aside has to be counted, what is due and what is
+unpriced worked out: that is done again once twenty times as long has passed as it took, so that no frequency of scrapes
+and no size of the database makes it cost more than a twentieth of the time. Small databases are therefore always up to
+date.
 """
 
 from __future__ import annotations
@@ -51,9 +52,6 @@ class Gauges:
             self._lock.release()
 
     def _set_counts(self, connection: Connection, now: datetime) -> None:
-        quarantined = quarantine_store.count_by_reason(connection)
-        for reason in QUARANTINE_REASONS:
-            metrics.QUARANTINED.labels(reason).set(quarantined.get(reason, 0))
         backlog = job_store.backlog(connection)
         for kind in self._job_kinds:
             metrics.JOBS_WAITING.labels(kind).set(backlog[kind][0] if kind in backlog else 0)
@@ -64,6 +62,9 @@ class Gauges:
 
 
 def _survey(connection: Connection, now: datetime) -> None:
+    quarantined = quarantine_store.count_by_reason(connection)
+    for reason in QUARANTINE_REASONS:
+        metrics.QUARANTINED.labels(reason).set(quarantined.get(reason, 0))
     due = work_of(connection, BillingRun(NOBODY, now, issue=True, dry_run=True)).due
     metrics.PERIODS_DUE.set(len(due))
     metrics.OLDEST_DUE_SECONDS.set(_age(due[0].at, now) if due else 0)

@@ -195,32 +195,6 @@ def after_key(
     return [stored_event(row) for row in connection.execute(query).mappings()]
 
 
-def listing(
-    connection: Connection, *, after: tuple[datetime, UUID, bytes] | None, limit: int, tenant_id: UUID | None = None,
-    type: str | None = None, resource: str | None = None, start: datetime | None = None, end: datetime | None = None,
-) -> list[StoredEvent]:  # fmt: skip
-    """A page of events by (time, tenant, identity), cancelled ones included."""
-    query = sa.select(events)
-    for column, value in ((events.c.tenant_id, tenant_id), (events.c.type, type), (events.c.resource, resource)):
-        if value is not None:
-            query = query.where(column == value)
-    if start is not None:
-        query = query.where(events.c.time >= start)
-    if end is not None:
-        query = query.where(events.c.time < end)
-    order = (events.c.time, events.c.tenant_id, events.c.identity)
-    if after is not None:
-        time, tenant, identity = after
-        query = query.where(
-            sa.or_(
-                events.c.time > time,
-                sa.and_(events.c.time == time, events.c.tenant_id > tenant),
-                sa.and_(events.c.time == time, events.c.tenant_id == tenant, events.c.identity > identity),
-            )
-        )
-    return [stored_event(row) for row in connection.execute(query.order_by(*order).limit(limit)).mappings()]
-
-
 def stored_event(row: RowMapping) -> StoredEvent:
     return StoredEvent(
         row["tenant_id"], row["identity"], usage_event(row), row["time"], row["received_at"], row["digest"],

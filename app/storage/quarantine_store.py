@@ -13,12 +13,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.acceptance import Judged
-from app.domain.events import UsageEvent
+from app.domain.events import QUARANTINE_REASONS, UsageEvent
 from app.storage.event_store import EventKey, usage_event
-from app.storage.tables import quarantine
-from app.storage.types import Id, Name16
+from app.storage.tables import quarantine, tenants
+from app.storage.types import Id, Instant, Name16
 
 Closing = Literal["released", "duplicate", "conflict", "superseded"]
+
+_IS_OPEN = quarantine.c.status == sa.literal_column("'open'")
+"""As the indexes of open copies say it: of a bound value no planner knows that they hold all it asks for."""
+_ORDER = (quarantine.c.received_at, quarantine.c.quarantine_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +66,33 @@ def _values(quarantine_id: UUID, item: Judged, received_at: datetime) -> dict[st
 
 def supersede(connection: Connection, accepted: Iterable[EventKey]) -> None:
     """Closes the open copies of identities that were accepted just now."""
-    is_open = quarantine.c.status == "open"
-    if connection.execute(sa.select(sa.literal(1)).where(is_open).limit(1)).first() is None:
-        return  # what is most often so takes one look
+    # In the order of an index of open copies: however many were closed, what is most often so takes one look.
+    first = sa.select(sa.literal(1)).where(_IS_OPEN).order_by(quarantine.c.reason, *_ORDER).limit(1)
+    if connection.execute(first).first() is None:
+        return
+    own = first.where(quarantine.c.tenant_id == tenants.c.tenant_id).scalar_subquery()
     all_keys = list(accepted)
-    tenants = sorted({key[0] for key in all_keys}, key=lambda tenant: tenant.int)
-    waiting = sa.select(quarantine.c.tenant_id).distinct().where(quarantine.c.tenant_id.in_(tenants), is_open)
+    claimed = sorted({key[0] for key in all_keys}, key=lambda tenant: tenant.int)
+    waiting = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id.in_(claimed), own.is_not(None))
     affected = set(connection.execute(waiting).scalars())
     keys = [key for key in all_keys if key[0] in affected]
-    pair = sa.tuple_(quarantine.c.tenant_id, quarantine.c.identity, types=[Id(), Name16()])
     for start in range(0, len(keys), 500):
-        chunk = keys[start : start + 500]
-        connection.execute(quarantine.update().where(pair.in_(chunk), is_open).values(status="superseded"))
+        _supersede(connection, keys[start : start + 500])
+
+
+def _supersede(connection: Connection, keys: Sequence[EventKey]) -> None:
+    # A join: of `(tenant_id, identity) IN (..)` SQLite makes a walk through the whole table.
+    names = (sa.column("tenant_id", Id()), sa.column("identity", Name16()))
+    wanted = sa.values(*names, name="wanted").data(list(keys)).cte()
+    found = sa.select(quarantine.c.tenant_id, quarantine.c.quarantine_id).join(
+        wanted,
+        sa.and_(quarantine.c.tenant_id == wanted.c.tenant_id, quarantine.c.identity == wanted.c.identity, _IS_OPEN),
+    )
+    for tenant_id, quarantine_id in connection.execute(found).all():
+        copy = quarantine.update().where(
+            quarantine.c.tenant_id == tenant_id, quarantine.c.quarantine_id == quarantine_id, _IS_OPEN
+        )
+        connection.execute(copy.values(status="superseded"))
 
 
 def close(connection: Connection, row: Quarantined, status: Closing) -> None:
@@ -90,30 +109,30 @@ def _is(row: Quarantined) -> tuple[sa.ColumnElement[bool], ...]:
 
 def page(
     connection: Connection, matching: Mapping[str, str], *, limit: int, after: tuple[datetime, UUID] | None = None,
-    tenant_id: UUID | None = None, status: str = "open", lock: bool = False,
+    tenant_id: UUID | None = None, lock: bool = False,
 ) -> list[Quarantined]:  # fmt: skip
-    """The next copies in order of arrival, with this status and these values (`reason`, `type`, `subject`, ..)."""
-    query = sa.select(quarantine).where(quarantine.c.status == status)
-    for name, value in matching.items():
-        query = query.where(quarantine.c[name] == value)
+    """The next open copies in order of arrival, with these values (`reason`, `type`, `subject`, ..)."""
+    query = sa.select(quarantine).where(_IS_OPEN, *(quarantine.c[name] == value for name, value in matching.items()))
     if tenant_id is not None:
         query = query.where(quarantine.c.tenant_id == tenant_id)
     if after is not None:
-        received_at, key = after
-        query = query.where(
-            sa.or_(
-                quarantine.c.received_at > received_at,
-                sa.and_(quarantine.c.received_at == received_at, quarantine.c.quarantine_id > key),
-            )
-        )
-    query = query.order_by(quarantine.c.received_at, quarantine.c.quarantine_id).limit(limit)
+        kinds: list[Any] = [Instant(), Id()]
+        query = query.where(sa.tuple_(*_ORDER, types=kinds) > sa.tuple_(*after, types=kinds))
+    query = query.order_by(*_ORDER).limit(limit)
     if lock:
         query = query.with_for_update()
-    return [_quarantined(row) for row in connection.execute(query).mappings()]
+    # The copies of one reason lie in order; those of all are merged.
+    reasons = (matching["reason"],) if "reason" in matching else QUARANTINE_REASONS
+    found = [
+        _quarantined(row)
+        for reason in reasons
+        for row in connection.execute(query.where(quarantine.c.reason == reason)).mappings()
+    ]
+    return sorted(found, key=lambda row: (row.received_at, row.quarantine_id.int))[:limit]
 
 
 def count_by_reason(connection: Connection) -> dict[str, int]:
-    query = sa.select(quarantine.c.reason, sa.func.count()).where(quarantine.c.status == "open")
+    query = sa.select(quarantine.c.reason, sa.func.count()).where(_IS_OPEN)
     return {row[0]: row[1] for row in connection.execute(query.group_by(quarantine.c.reason))}
 
 

@@ -51,6 +51,9 @@ def _amount(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, ExactDecimal, nullable=nullable)
 
 
+_IS_OPEN = sa.text("status = 'open'")
+
+
 # --- catalog ----------------------------------------------------------------------------------------------------------
 
 catalog_version = _table(
@@ -116,7 +119,8 @@ events = _table(
     Column("time_sent", sa.Boolean, nullable=False), _text("data"), _text("attributes"), _instant("received_at"),
     Column("digest", Digest, nullable=False), Column("catalog_version", sa.BigInteger, nullable=False),
     _instant("cancelled_at", nullable=True), _text("cancel_reason", ""),
-    Index(None, "tenant_id", "type", "time"),
+    # An index is paid for with every event: this one serves the windows of meters and, by its end, the lists.
+    Index(None, "tenant_id", "type", "time", "identity"),
 )  # fmt: skip
 
 quarantine = _table(
@@ -128,7 +132,14 @@ quarantine = _table(
     Column("time_sent", sa.Boolean, nullable=False), _text("data"), _text("attributes"), _instant("received_at"),
     Column("digest", Digest, nullable=False),
     _text("status"),  # open, or how it was closed: released, duplicate, conflict, superseded
-    Index(None, "tenant_id", "identity"), Index(None, "status", "reason", "type", "subject"),
+    Index(None, "tenant_id", "identity"),
+    # Open copies in order of arrival, by each of what they are listed or released by.
+    *(
+        Index(None, *names, "received_at", "quarantine_id", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
+        for names in (
+            ("reason",), ("tenant_id", "reason"), ("reason", "type"), ("reason", "subject"), ("reason", "resource"),
+        )
+    ),
 )  # fmt: skip
 
 buckets = _table(

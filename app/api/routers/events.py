@@ -39,6 +39,7 @@ from app.operations.list_events import EventFilter, list_events, list_quarantine
 from app.operations.list_jobs import find_job, job_to_wire
 from app.operations.release_quarantine import start_release
 from app.operations.resolve_tenant import resolve_tenant
+from app.storage.event_lists import Place
 from app.wire.events import BATCH, NDJSON, SINGLE, Sent, decode_events, event_to_wire, structured_from_binary
 from app.wire.requests import cancellation_from_wire, release_from_wire
 
@@ -100,7 +101,11 @@ _SAME_EVENT = {"tenant": "$response.body#/data/0/tenant", "source": "$response.b
 async def get_events(
     request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
 ) -> Response:
-    """Kept events by time, cancelled ones included."""
+    """Kept events, tenant by tenant and each tenant's by time, cancelled ones included.
+
+    A page looks at a bounded number of events. Where few of them are wanted it may hold fewer than `limit`, even none:
+    the list ends where `next_cursor` is null.
+    """
     known_parameters(request, "tenant", "type", "resource", "start", "end", "cursor", "limit")
     tenant = text_parameter(request, "tenant")
     if caller.tenant_key is not None:
@@ -111,24 +116,27 @@ async def get_events(
         tenant, text_parameter(request, "type"), text_parameter(request, "resource"),
         instant_parameter(request, "start"), instant_parameter(request, "end"),
     )  # fmt: skip
-    after = None if page.after is None else _event_position(page.after)
-    rows = await run_in_threadpool(list_events, database(request), wanted, after=after, limit=page.limit + 1)
-    shown, more = rows[: page.limit], len(rows) > page.limit
+    after = None if page.after is None else _event_place(page.after)
+    rows, place = await run_in_threadpool(list_events, database(request), wanted, after=after, limit=page.limit)
     data = []
-    for stored, key in shown:
+    for stored, key in rows:
         row = event_to_wire(stored.event) | {"tenant": key, "received_at": instant_text(stored.received_at)}
         if stored.cancelled_at is not None:
             row["cancelled_at"] = instant_text(stored.cancelled_at)
         data.append(row)
-    last = shown[-1][0] if more else None
-    cursor = last and encode_cursor(f"{instant_text(last.at)} {last.tenant_id.hex} {last.identity.hex()}")
+    cursor = None if place is None else _cursor_of(place)
     return json_answer({"data": data, "next_cursor": cursor})
 
 
-def _event_position(text: str) -> Any:
+def _cursor_of(place: Place) -> str:
+    tenant_id, at, identity = place
+    return encode_cursor(f"{tenant_id.hex} {instant_text(at)} {identity.hex()}")
+
+
+def _event_place(text: str) -> Place:
     try:
-        at, tenant, identity = text.split(" ")
-        return parse_instant(at), UUID(tenant), bytes.fromhex(identity)
+        tenant, at, identity = text.split(" ")
+        return UUID(tenant), parse_instant(at), UUID(identity).bytes
     except ValueError as error:
         raise InvalidCursor("This cursor was not given out by this list.") from error
 
