@@ -450,11 +450,16 @@ QUARANTINED = shown(
 )  # fmt: skip
 CANCELLATION = sent(
     {"tenant": KEY, "source": text(MAX_TEXT_LENGTH["source"]), "id": text(MAX_TEXT_LENGTH["id"])},
-    {"reason": text(2048)},
-    examples=[{"tenant": "acme", "source": "/chargers/12", "id": "s-1", "reason": "The meter was broken."}],
+    {"reason": text(2048), "replacement": ref("EventSent")},
+    description="`replacement` is counted in place of the event, with an id of its own: that of the event stays taken.",
+    examples=[{"tenant": "acme", "source": "/chargers/12", "id": "s-1", "reason": "The meter was broken.",
+               "replacement": {"specversion": "1.0", "id": "s-1-corrected", "source": "/chargers/12",
+                               "type": "charging.session.ended", "subject": "acme", "time": "2026-11-01T08:00:00Z",
+                               "data": {"kwh": "6.5", "station": "12"}}}],
 )  # fmt: skip
 CANCELLED = shown(
-    _EVENT_SHOWN | {"tenant": KEY, "cancelled_at": INSTANT, "reason": {"type": "string"}}, _MAYBE_SHOWN,
+    _EVENT_SHOWN | {"tenant": KEY, "cancelled_at": INSTANT, "reason": {"type": "string"}},
+    _MAYBE_SHOWN | {"replacement": shown(_EVENT_SHOWN, _MAYBE_SHOWN, additionalProperties=True)},
     additionalProperties=True,
 )  # fmt: skip
 RELEASE = sent({}, {"reason": one_of(QUARANTINE_REASONS)}, examples=[{"reason": "unknown_tenant"}])

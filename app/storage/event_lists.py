@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 
 from app.storage import event_store
 from app.storage.event_store import StoredEvent
+from app.storage.planning import plan_for_values
 from app.storage.tables import events, meter_revisions, tenants
 from app.storage.types import Instant, Name16
 
@@ -61,6 +62,7 @@ class Listed:
 
 def page(connection: Connection, wanted: Wanted, *, after: Place | None, limit: int) -> Listed:
     """The next events, cancelled ones included: at most `limit`, found among at most _MOST_EVENTS."""
+    plan_for_values(connection)
     found: list[Place] = []
     seen, left = after, _MOST_EVENTS
     for tenant_id, types in _streams(connection, wanted, after):

@@ -161,6 +161,13 @@ def mark_cancelled(connection: Connection, key: EventKey, *, at: datetime, reaso
     )
 
 
+def cancel_reason(connection: Connection, key: EventKey) -> str:
+    """Why the event was cancelled, as it was told; '' where nothing was."""
+    query = sa.select(events.c.cancel_reason).where(events.c.tenant_id == key[0], events.c.identity == key[1])
+    found: str = connection.execute(query).scalar_one()
+    return found
+
+
 def in_window(
     connection: Connection, *, type: str, start: datetime, end: datetime, tenant_ids: Sequence[UUID] | None = None,
     resource: str | None = None, cancelled_after: datetime | None = None,

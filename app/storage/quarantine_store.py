@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from app.domain.acceptance import Judged
 from app.domain.events import QUARANTINE_REASONS, UsageEvent
 from app.storage.event_store import EventKey, usage_event
+from app.storage.planning import plan_for_values
 from app.storage.tables import quarantine, tenants
 from app.storage.types import Id, Instant, Name16
 
@@ -112,6 +113,7 @@ def page(
     tenant_id: UUID | None = None, lock: bool = False,
 ) -> list[Quarantined]:  # fmt: skip
     """The next open copies in order of arrival, with these values (`reason`, `type`, `subject`, ..)."""
+    plan_for_values(connection)
     query = sa.select(quarantine).where(_IS_OPEN, *(quarantine.c[name] == value for name, value in matching.items()))
     if tenant_id is not None:
         query = query.where(quarantine.c.tenant_id == tenant_id)

@@ -52,6 +52,7 @@ _typed = msgspec.json.Decoder(list[_Event])
 _many = msgspec.json.Decoder(list[msgspec.Raw])
 _datas = msgspec.json.Decoder(list[dict[str, Any]], float_hook=json_number)
 _raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_exact = msgspec.json.Encoder(decimal_format="number")
 
 Sent = list[UsageEvent | Rejected]
 
@@ -77,6 +78,11 @@ def decode_events(body: bytes, media_type: str, *, max_events: int) -> tuple[Sen
         items, single = _items(body, media_type)
     check_number(items, max_events)
     return [_event(bytes(item)) for item in items], single
+
+
+def event_from_value(value: Any) -> UsageEvent | Rejected:
+    """The event that stands as a JSON value inside another body."""
+    return _event(_exact.encode(value))
 
 
 def structured_from_binary(headers: Iterable[tuple[str, str]], media_type: str, body: bytes) -> bytes:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
+from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS, UsageEvent
+from app.wire.events import event_from_value
 from app.wire.parsing import Fields, key_problem
 
 _MAX_KEYS = 10_000
@@ -18,6 +19,7 @@ class Cancellation:
     source: str
     id: str
     reason: str
+    replacement: UsageEvent | None
 
 
 def cancellation_from_wire(body: Any) -> Cancellation:
@@ -26,9 +28,21 @@ def cancellation_from_wire(body: Any) -> Cancellation:
     found = Cancellation(
         fields.key("tenant"), fields.text("source", max_length=MAX_TEXT_LENGTH["source"]),
         fields.text("id", max_length=MAX_TEXT_LENGTH["id"]), fields.optional_text("reason", max_length=2048) or "",
+        _replacement(fields),
     )  # fmt: skip
     fields.finish()
     return found
+
+
+def _replacement(fields: Fields) -> UsageEvent | None:
+    value = fields.raw("replacement")
+    if value is None:
+        return None
+    event = event_from_value(value)
+    if isinstance(event, UsageEvent):
+        return event
+    fields.problem(f"replacement{event.pointer}", event.detail)
+    return None
 
 
 def release_from_wire(body: Any) -> str | None:

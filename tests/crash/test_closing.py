@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from app.commands.close import close_all
 from app.domain.events import UsageEvent
 from app.domain.invoices import Invoice
-from app.operations.cancel_event import cancel_event
+from app.operations.cancel_event import Cancelling, cancel_event
 from app.operations.ingest_events import Post, ingest_events
 from app.operations.publish_plan import publish_plan
 from app.operations.put_meter import put_meter
@@ -98,10 +98,8 @@ class World:
             place = rng.choice(sorted(key for key, sessions in self.used.items() if sessions))
             id = rng.choice(sorted(self.used[place]))
             del self.used[place][id]
-            cancel_event(
-                self.database, self.cache, tenant_id=self.tenant_ids[place[0]], source="/chargers/12", id=id,
-                reason="sent by mistake", now=utc_now(),
-            )  # fmt: skip
+            wanted = Cancelling(self.tenant_ids[place[0]], "/chargers/12", id, "sent by mistake")
+            cancel_event(self.database, self.cache, wanted, now=utc_now(), future=timedelta(days=1))
 
     def owed(self, company: str, month: int) -> dict[str, Decimal]:
         """What the month comes to by charge: 0.30 a kWh, 1.00 for each session but the first two, 9.90."""

@@ -34,7 +34,7 @@ from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
 from app.domain.errors import InvalidCursor, NotFound
 from app.domain.events import QUARANTINE_REASONS, instant_text, parse_instant
-from app.operations.cancel_event import cancel_event
+from app.operations.cancel_event import Cancelling, cancel_event
 from app.operations.list_events import EventFilter, list_events, list_quarantine
 from app.operations.list_jobs import find_job, job_to_wire
 from app.operations.release_quarantine import start_release
@@ -144,24 +144,30 @@ def _event_place(text: str) -> Place:
 @router.post(
     "/events/cancellations",
     **described(
-        "finance", {200: Answer("The event, cancelled", ref("CancelledEvent"))}, 404, 409, 422, 503,
-        body={JSON: ref("Cancellation")},
+        "finance",
+        {200: Answer("The event, cancelled, and its replacement", ref("CancelledEvent"))},
+        404, 409, 422, 503, body={JSON: ref("Cancellation")},
     ),
 )  # fmt: skip
 async def post_cancellation(request: Request, caller: Caller = Depends(require("finance"))) -> Response:
-    """Counts an event no more. It is kept; what was billed of it is credited by the next billing run."""
-    wanted = cancellation_from_wire(await json_body(request))
+    """Counts an event no more, and its `replacement`, if there is one, in its place. Both stay; what was billed
+    otherwise is corrected by the next billing run. The same request again changes nothing and has the same answer."""
+    sent = cancellation_from_wire(await json_body(request))
 
     def work() -> dict[str, Any]:
-        tenant, cancelled_at = resolve_tenant(database(request), wanted.tenant, caller), now(request)
-        stored = cancel_event(
-            database(request), catalog(request), tenant_id=tenant.tenant_id, source=wanted.source, id=wanted.id,
-            reason=wanted.reason, now=cancelled_at,
-        )  # fmt: skip
-        return event_to_wire(stored.event) | {
-            "tenant": wanted.tenant, "received_at": instant_text(stored.received_at),
-            "cancelled_at": instant_text(cancelled_at), "reason": wanted.reason,
+        tenant = resolve_tenant(database(request), sent.tenant, caller)
+        wanted = Cancelling(tenant.tenant_id, sent.source, sent.id, sent.reason, sent.replacement, caller.tenant_id)
+        done = cancel_event(
+            database(request), catalog(request), wanted, now=now(request), future=limits(request).future
+        )
+        answer = event_to_wire(done.stored.event) | {
+            "tenant": sent.tenant, "received_at": instant_text(done.stored.received_at),
+            "cancelled_at": instant_text(done.cancelled_at), "reason": sent.reason,
         }  # fmt: skip
+        if sent.replacement is not None and done.replaced_at is not None:
+            kept = event_to_wire(sent.replacement) | {"received_at": instant_text(done.replaced_at)}
+            answer["replacement"] = kept
+        return answer
 
     return json_answer(await run_in_threadpool(work))
 
