@@ -159,11 +159,17 @@ async def read_body(request: Request, *, limit: int, take: Callable[[int], None]
     return b"".join(chunks)
 
 
-async def read_plain_body(request: Request, *, limit: int, take: Callable[[int], None]) -> bytes:
-    """The body with its compression undone; the limit holds for what comes and for what it becomes."""
+def content_encoding(request: Request) -> str:
+    """`identity`, or how the body is compressed. Raises UnsupportedMediaType."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", "zstd"):
         raise UnsupportedMediaType("A body may be compressed with gzip or zstd, and in no other way.")
+    return encoding
+
+
+async def read_plain_body(request: Request, *, limit: int, take: Callable[[int], None]) -> bytes:
+    """The body with its compression undone; the limit holds for what comes and for what it becomes."""
+    encoding = content_encoding(request)
     body = await read_body(request, limit=limit, take=take)
     if encoding == "identity":
         return body

@@ -4,8 +4,8 @@
 
 Nothing is waited for on purpose: a request that finds no other is written at once and alone. A request is answered
 when its own transaction has committed, and has its own outcome: one that cannot be read, or that fails on its own,
-leaves the others of its group as they were. This is the one place where the asynchronous server meets the synchronous
-rest.
+leaves the others of its group as they were. A post in the background waits until nothing else does, or for a few
+groups, and is written alone. This is the one place where the asynchronous server meets the synchronous rest.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ Result = TypeVar("Result")
 MAX_GROUP_BYTES = 2 * 1024 * 1024
 """What a group may hold when it holds more than one request: about ten thousand events."""
 
+BACKGROUND_WAITS_GROUPS = 8
+"""So many groups may be written while a post in the background waits; then it is its turn."""
+
 
 @dataclass(eq=False)
 class _Waiting(Generic[Post, Result]):
     post: Post
     size: int
     future: asyncio.Future[Result]
+    background: bool
     since: float = field(default_factory=time.perf_counter)
 
 
@@ -64,6 +68,9 @@ class GroupCommit(Generic[Post, Result]):
         self._max_bytes = max_bytes
         self._bytes = 0
         self._clients: OrderedDict[str, deque[_Waiting[Post, Result]]] = OrderedDict()
+        self._background: deque[_Waiting[Post, Result]] = deque()
+        self._background_is_written = False
+        self._groups_since_background = 0
         self._changed = threading.Condition()
         self._stopping = False
         self._threads = [
@@ -99,11 +106,11 @@ class GroupCommit(Generic[Post, Result]):
                 raise Overloaded("More is being sent than can be written right now; send it again in a moment.")
             self._bytes += size
 
-    async def submit(self, post: Post, *, client: str, size: int) -> Result:
+    async def submit(self, post: Post, *, client: str, size: int, background: bool = False) -> Result:
         """The post's result, once its transaction has committed. Raises what became of it otherwise."""
-        waiting = _Waiting[Post, Result](post, size, asyncio.get_running_loop().create_future())
+        waiting = _Waiting[Post, Result](post, size, asyncio.get_running_loop().create_future(), background)
         with self._changed:
-            self._clients.setdefault(client, deque()).append(waiting)
+            (self._background if background else self._clients.setdefault(client, deque())).append(waiting)
             metrics.WAITING.inc()
             self._changed.notify()
         return await waiting.future
@@ -116,13 +123,25 @@ class GroupCommit(Generic[Post, Result]):
             metrics.GROUP_SECONDS.observe(time.perf_counter() - began)
             for item in group:
                 metrics.WAIT_SECONDS.observe(began - item.since)
+            if group[0].background:
+                self._background_written()
             _deliver(group, results)
+
+    def _background_written(self) -> None:
+        with self._changed:
+            self._background_is_written = False
+            self._changed.notify_all()
 
     def _next_group(self) -> list[_Waiting[Post, Result]]:
         """One request of each client in turn, as many as fit; nothing once there is nothing left and it is to stop."""
         with self._changed:
-            while not self._clients and not self._stopping:
+            while not (self._clients or self._background_may_go or (self._stopping and not self._background)):
                 self._changed.wait()
+            if self._background_may_go and (
+                not self._clients or self._groups_since_background >= BACKGROUND_WAITS_GROUPS
+            ):
+                return [self._take_background()]
+            self._groups_since_background += 1
             group: list[_Waiting[Post, Result]] = []
             size = 0
             while self._clients:
@@ -138,6 +157,16 @@ class GroupCommit(Generic[Post, Result]):
                 size += item.size
             metrics.WAITING.dec(len(group))
             return group
+
+    @property
+    def _background_may_go(self) -> bool:
+        """One at a time: where there are two writers, one is always left for the others."""
+        return bool(self._background) and not self._background_is_written
+
+    def _take_background(self) -> _Waiting[Post, Result]:
+        self._background_is_written, self._groups_since_background = True, 0
+        metrics.WAITING.dec()
+        return self._background.popleft()
 
     def _results(self, posts: Sequence[Post]) -> Sequence[Result | Exception]:
         """Of a group that fails as a whole each post is tried alone: only the one at fault fails."""

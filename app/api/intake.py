@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from app.api.backfill import CHUNK_BYTES
 from app.api.dependencies import (
     Limits,
     bearer_token,
@@ -99,29 +100,48 @@ async def take_usage(request: Request, decode: Decode) -> Taken:
     is kept then.
     """
     own, intake = limits(request), request.app.state.intake
-    token = bearer_token(request)
-    caller = await _ingest_caller(request, token)
+    caller = await ingest_caller(request)
     with intake.room() as room:
         content = await read_plain_body(request, limit=own.max_body_bytes, take=room.take)
         began = time.perf_counter()
         taken: Taken = await intake.submit(
-            Body(content, decode, now(request), caller, token), client=caller.key_id, size=len(content)
+            Body(content, decode, now(request), caller, bearer_token(request)), client=caller.key_id, size=len(content)
         )
-    _observe(taken.outcomes, time.perf_counter() - began)
+    _count(taken.outcomes)
+    metrics.INGEST_SECONDS.observe(time.perf_counter() - began)
     return taken
 
 
-def _observe(outcomes: list[Outcome], seconds: float) -> None:
+async def take_chunks(
+    request: Request, caller: Caller, chunks: AsyncIterator[bytes], decode: Decode
+) -> AsyncIterator[Taken]:
+    """What became of each chunk of a long body, one after another: each is written when nothing else waits to be.
+
+    Raises what `take_usage` does; the chunks before are kept then.
+    """
+    intake = request.app.state.intake
+    with intake.room() as room:
+        room.take(2 * CHUNK_BYTES)
+        async for content in chunks:
+            taken: Taken = await intake.submit(
+                Body(content, decode, now(request), caller, bearer_token(request)), client=caller.key_id,
+                size=len(content), background=True,
+            )  # fmt: skip
+            _count(taken.outcomes)
+            yield taken
+
+
+def _count(outcomes: list[Outcome]) -> None:
     for status, count in Counter(outcome.status for outcome in outcomes).items():
         metrics.EVENTS.labels(status).inc(count)
-    metrics.INGEST_SECONDS.observe(seconds)
 
 
-async def _ingest_caller(request: Request, token: str) -> Caller:
+async def ingest_caller(request: Request) -> Caller:
     """Who sends usage, as remembered where the catalog is what it was: the transaction looks whether it still is.
 
     Raises NotAuthenticated or NotAllowed.
     """
+    token = bearer_token(request)
     callers: KnownCallers = request.app.state.callers
     snapshot = catalog(request).snapshot
     caller = None if snapshot is None else callers.find(token, snapshot.version)

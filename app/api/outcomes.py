@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.api.problems import PROBLEM_BASE
@@ -17,17 +17,22 @@ _PLURALS = {
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """How many events had each outcome; together they are all that was sent."""
-    found = Counter(outcome.status for outcome in outcomes)
-    return {plural: found[status] for status, plural in _PLURALS.items()}  # type: ignore[index]
+    return named(Counter(outcome.status for outcome in outcomes))
+
+
+def named(found: Mapping[Any, int]) -> dict[str, int]:
+    """The numbers by outcome, by the names that answers have for them."""
+    return {plural: found.get(status, 0) for status, plural in _PLURALS.items()}
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The counts, and every event that was not accepted by its position."""
-    entries = [_exception(index, outcome) for index, outcome in enumerate(outcomes) if outcome.status != "accepted"]
+    entries = [exception(index, outcome) for index, outcome in enumerate(outcomes) if outcome.status != "accepted"]
     return {**counts(outcomes), "exceptions": entries}
 
 
-def _exception(index: int, outcome: Outcome) -> dict[str, Any]:
+def exception(index: int, outcome: Outcome) -> dict[str, Any]:
+    """What is said of an event that was not accepted."""
     entry: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status}
     if outcome.reason is not None:
         entry |= {"reason": outcome.reason, "detail": outcome.detail}

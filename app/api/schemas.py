@@ -443,6 +443,11 @@ _EVENT_SHOWN = {
     **_OWN_ATTRIBUTES, "data": {"type": "object"}, "received_at": INSTANT,
 }  # fmt: skip
 _MAYBE_SHOWN = {"subject": {"type": "string"}, "time": INSTANT, "resource": {"type": "string"}}
+INGESTED_IN_BULK = INGESTED | {
+    "properties": INGESTED["properties"] | {"not_listed": COUNT}, "required": [*INGESTED["required"], "not_listed"],
+    "description": "Duplicates are counted and not listed; of the exceptions the first 1,000 are, and `not_listed` is "
+    "the number of the others. `index` counts the lines that are not empty, from 0.",
+}  # fmt: skip
 EVENT = shown(_EVENT_SHOWN | {"tenant": KEY}, _MAYBE_SHOWN | {"cancelled_at": INSTANT}, additionalProperties=True)
 QUARANTINED = shown(
     _EVENT_SHOWN | {"reason": one_of(QUARANTINE_REASONS), "detail": {"type": "string"}}, _MAYBE_SHOWN,
@@ -620,6 +625,7 @@ SCHEMAS: dict[str, Schema] = {
     "SubscriptionSent": SUBSCRIPTION_SENT, "SubscriptionPatch": partial(SUBSCRIPTION_SENT),
     "Subscription": SUBSCRIPTION, "Subscriptions": page_of(ref("Subscription")),
     "EventSent": EVENT_SENT, "EventsSent": EVENTS_SENT, "EventLines": EVENT_LINES, "Ingested": INGESTED,
+    "IngestedInBulk": INGESTED_IN_BULK,
     "Event": EVENT,
     "Events": page_of(ref("Event")), "Quarantined": page_of(QUARANTINED), "Cancellation": CANCELLATION,
     "CancelledEvent": CANCELLED, "Release": RELEASE, "Job": JOB, "Usage": USAGE,

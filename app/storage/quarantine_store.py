@@ -68,7 +68,9 @@ def _values(quarantine_id: UUID, item: Judged, received_at: datetime) -> dict[st
 def supersede(connection: Connection, accepted: Iterable[EventKey]) -> None:
     """Closes the open copies of identities that were accepted just now."""
     # In the order of an index of open copies: however many were closed, what is most often so takes one look.
-    first = sa.select(sa.literal(1)).where(_IS_OPEN).order_by(quarantine.c.reason, *_ORDER).limit(1)
+    first = (
+        sa.select(sa.literal(1)).where(_IS_OPEN).order_by(quarantine.c.reason, *_ORDER).limit(sa.literal_column("1"))
+    )
     if connection.execute(first).first() is None:
         return
     own = first.where(quarantine.c.tenant_id == tenants.c.tenant_id).scalar_subquery()

@@ -214,6 +214,10 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(told("/v1/events", posted), "own", missing=(200,), hidden=(400,)),),
     ),
     Route(
+        "POST", "/v1/events/bulk", ("ingest",),
+        (Ask(told("/v1/events/bulk", posted), "own", missing=(200,), hidden=(200,)),),
+    ),
+    Route(
         "GET", "/v1/events", ("read",),
         (
             Ask(asked("/v1/events"), "listed"),
@@ -636,6 +640,8 @@ class Matrix:
 
     def ask(self, cell: Cell) -> None:
         headers = {"Authorization": cell.asker.header} if cell.asker.header is not None else {}
+        if cell.route.path.endswith("/bulk"):
+            headers["Content-Type"] = "application/x-ndjson"  # one object is one line
         answer = self.api.client.request(
             cell.route.method, cell.sent.path, params=cell.sent.query or None, json=cell.sent.body, headers=headers
         )

@@ -46,11 +46,14 @@ class Writer:
 async def submit_while_held(
     writer: Writer, group: GroupCommit[str, str], posts: Sequence[tuple[str, str, int]]
 ) -> list[object]:
-    """The results of posts (client, post, size) that all wait while another is written."""
+    """The results of posts (client, post, size) that all wait while another is written; client "bulk" can wait."""
     writer.hold()
     first = asyncio.create_task(group.submit("first", client="z", size=1))
     await asyncio.to_thread(writer.begun.acquire)
-    rest = [asyncio.create_task(group.submit(post, client=client, size=size)) for client, post, size in posts]
+    rest = [
+        asyncio.create_task(group.submit(post, client=client, size=size, background=client == "bulk"))
+        for client, post, size in posts
+    ]
     await asyncio.sleep(0)
     writer.release()
     assert await first == "first written"
@@ -105,6 +108,28 @@ def test_one_that_is_larger_than_a_group_is_written_alone(
     asyncio.run(submit_while_held(writer, group, [("a", "small", 10), ("b", "large", 500), ("c", "other", 10)]))
     group.stop()
     assert writer.groups[1:] == [["small"], ["large"], ["other"]]
+
+
+def test_what_is_in_the_background_is_written_when_nothing_else_waits(
+    writer: Writer, group: GroupCommit[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES", 30)
+    posts = [("bulk", "bulk-0", 1), ("bulk", "bulk-1", 1), *(("busy", f"busy-{n}", 30) for n in range(3))]
+    asyncio.run(submit_while_held(writer, group, posts))
+    group.stop()
+    assert writer.groups[1:] == [["busy-0"], ["busy-1"], ["busy-2"], ["bulk-0"], ["bulk-1"]]
+
+
+def test_what_is_in_the_background_has_its_turn_where_others_wait_without_end(
+    writer: Writer, group: GroupCommit[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One group after every two of the others; "first" was one."""
+    monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES", 30)
+    monkeypatch.setattr(group_commit, "BACKGROUND_WAITS_GROUPS", 2)
+    posts = [("bulk", "bulk-0", 1), ("bulk", "bulk-1", 1), *(("busy", f"busy-{n}", 30) for n in range(4))]
+    asyncio.run(submit_while_held(writer, group, posts))
+    group.stop()
+    assert writer.groups[1:] == [["busy-0"], ["bulk-0"], ["busy-1"], ["busy-2"], ["bulk-1"], ["busy-3"]]
 
 
 def test_room_is_bounded_and_given_back(group: GroupCommit[str, str]) -> None:

@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
+from app.api.backfill import Summary, chunks
 from app.api.dependencies import (
     MAX_LIMIT,
     Page,
@@ -25,14 +26,14 @@ from app.api.dependencies import (
     settle_catalog,
 )  # fmt: skip
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, query_parameter
-from app.api.intake import take_usage
-from app.api.outcomes import rejection, summary
+from app.api.intake import ingest_caller, take_chunks, take_usage
+from app.api.outcomes import exception, named, rejection, summary
 from app.api.parameters import choice_parameter, instant_parameter, known_parameters, text_parameter
 from app.api.problems import problem_answer
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, NotFound
+from app.domain.errors import BillingError, InvalidCursor, NotFound, UnsupportedMediaType
 from app.domain.events import QUARANTINE_REASONS, instant_text, parse_instant
 from app.operations.cancel_event import Cancelling, cancel_event
 from app.operations.list_events import EventFilter, list_events, list_quarantine
@@ -73,6 +74,33 @@ def _decode(request: Request, content: bytes, _caller: Caller) -> tuple[Sent, bo
     if "ce-specversion" in request.headers and not type_sent.startswith("application/cloudevents"):
         content, type_sent = structured_from_binary(request.headers.items(), type_sent, content), SINGLE
     return decode_events(content, type_sent, max_events=limits(request).max_events)
+
+
+@router.post(
+    "/events/bulk",
+    **described(
+        "ingest",
+        {200: Answer("What became of all of them, and the first exceptions.", ref("IngestedInBulk"))},
+        408, 429, body={NDJSON: ref("EventLines")},
+    ),
+)  # fmt: skip
+async def post_bulk(request: Request) -> Response:
+    """Keeps and counts events by the million, one a line, a chunk at a time and after whatever else is sent.
+
+    The body is read as fast as it is worked off. Of one that broke off, or that was refused on its way, the events
+    before that point are kept (`events` says how many): send it again, and they are duplicates.
+    """
+    caller = await ingest_caller(request)
+    if media_type(request) != NDJSON:
+        raise UnsupportedMediaType(f"Events in bulk come as {NDJSON}, one a line.")
+    so_far = Summary()
+    try:
+        async for taken in take_chunks(request, caller, chunks(request, limits(request)), partial(_decode, request)):
+            so_far.add(taken.outcomes, exception)
+    except BillingError as error:
+        error.facts["events"] = so_far.events
+        raise
+    return json_answer(named(so_far.counts) | {"exceptions": so_far.exceptions, "not_listed": so_far.not_listed})
 
 
 _SAME_EVENT = {"tenant": "$response.body#/data/0/tenant", "source": "$response.body#/data/0/source",
