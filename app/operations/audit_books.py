@@ -120,7 +120,7 @@ def _by_tenant(connection: Connection) -> Iterator[tuple[UUID, Iterator[StoredEv
     def walk() -> Iterator[StoredEvent]:
         after = None
         while True:
-            rows = event_store.after_key(connection, type=None, older_than=None, after=after, limit=_PAGE)
+            rows = event_store.after_key(connection, after=after, limit=_PAGE)
             yield from rows
             if len(rows) < _PAGE:
                 return

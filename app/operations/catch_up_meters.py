@@ -1,7 +1,8 @@
 """Bring a new or changed meter up to the events stored before it, while events keep coming.
 
 The events to count are a closed set: those stored under a catalog version older than the revision's first. They are
-walked by key, a batch a transaction, with the cursor saved beside the buckets; then the revision answers reads in
+walked a batch a transaction, in the order of the index that has a type's events together, with the cursor saved beside
+the buckets: no batch takes longer for what else is kept. Then the revision answers reads in
 place of the one it replaces, whose buckets are dropped.
 """
 
@@ -14,11 +15,14 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import Bucket, Tally
+from app.domain.events import instant_text, parse_instant
 from app.domain.meters import Meter
 from app.operations.read_usage import contribution_of
-from app.storage import event_store, job_store, meter_store, usage_store
+from app.storage import event_lists, job_store, meter_store, usage_store
 from app.storage.catalog_snapshot import lock_for_change, raise_version
 from app.storage.database import Database
+from app.storage.event_lists import Place, Wanted
+from app.storage.event_store import StoredEvent
 from app.storage.job_store import Job
 
 JOB_KIND = "catch_up_meter"
@@ -45,18 +49,25 @@ def _batch(connection: Connection, job: Job, meter_id: UUID) -> dict[str, Any]:
     if found is None or found[1] != "building":
         return progress | {"walked": True}
     meter, _, since = found
-    after = (UUID(progress["tenant"]), bytes.fromhex(progress["event"])) if "event" in progress else None
-    rows = event_store.after_key(connection, type=meter.event_type, older_than=since, after=after, limit=_BATCH)
+    listed = event_lists.page(connection, Wanted(type=meter.event_type), after=_place(progress), limit=_BATCH)
+    rows = [row for row in listed.rows if row.catalog_version < since]
     additions = _additions(meter, rows)
-    result = progress | {"walked": len(rows) < _BATCH, "events": progress.get("events", 0) + len(rows)}
-    if rows:
-        result |= {"tenant": str(rows[-1].tenant_id), "event": rows[-1].identity.hex()}
+    result = progress | {"walked": listed.next is None, "events": progress.get("events", 0) + len(rows)}
+    if listed.next is not None:
+        tenant_id, at, identity = listed.next
+        result |= {"tenant": str(tenant_id), "at": instant_text(at), "event": identity.hex()}
     job_store.save_progress(connection, job.job_id, result)
     usage_store.add(connection, additions)
     return result
 
 
-def _additions(meter: Meter, rows: list[event_store.StoredEvent]) -> list[Bucket]:
+def _place(progress: dict[str, Any]) -> Place | None:
+    if "event" not in progress:
+        return None
+    return UUID(progress["tenant"]), parse_instant(progress["at"]), bytes.fromhex(progress["event"])
+
+
+def _additions(meter: Meter, rows: list[StoredEvent]) -> list[Bucket]:
     additions = Tally()
     for stored in rows:
         bucket = contribution_of(meter, stored) if stored.cancelled_at is None else None

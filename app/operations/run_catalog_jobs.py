@@ -29,16 +29,21 @@ def new_holder() -> str:
 
 def run_catalog_jobs(
     database: Database, cache: CatalogCache, *, clock: Callable[[], datetime], future: timedelta,
-    lease_seconds: int, budget_seconds: int | None = None,
+    lease_seconds: int, budget_seconds: int | None = None, stopping: Callable[[], bool] = lambda: False,
 ) -> bool:  # fmt: skip
-    """True when no such job is left; False when the budget ran out or another process still works on one.
+    """True when no such job is left; False when the budget ran out, it is to stop, or another process still works on
+    one.
 
     Without a budget every job that can be leased is done to its end.
     """
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
     holder = new_holder()
+
+    def may_go_on() -> bool:
+        return not stopping() and (deadline is None or time.monotonic() < deadline)
+
     while database.read(lambda connection: job_store.unfinished(connection, KINDS)):
-        if deadline is not None and time.monotonic() >= deadline:
+        if not may_go_on():
             return False
         job = database.write(
             lambda connection: job_store.lease(
@@ -48,7 +53,7 @@ def run_catalog_jobs(
         if job is not None:
             run_job(
                 database, cache, job, holder=holder, clock=clock, future=future, lease_seconds=lease_seconds,
-                deadline=deadline,
+                may_go_on=may_go_on,
             )  # fmt: skip
         elif deadline is None:
             return False
@@ -59,14 +64,14 @@ def run_catalog_jobs(
 
 def run_job(
     database: Database, cache: CatalogCache, job: Job, *, holder: str, clock: Callable[[], datetime],
-    future: timedelta, lease_seconds: int, deadline: float | None = None,
+    future: timedelta, lease_seconds: int, may_go_on: Callable[[], bool],
 ) -> None:  # fmt: skip
-    """Does one leased job; gives it back where the deadline comes first, leaves it where the lease was lost."""
+    """Does one leased job; gives it back where it may not go on before its end, leaves it where the lease was lost."""
     lost = False
 
     def keep_going() -> bool:
         nonlocal lost
-        if deadline is not None and time.monotonic() >= deadline:
+        if not may_go_on():
             return False
         lost = not database.write(
             lambda connection: job_store.extend(

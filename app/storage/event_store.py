@@ -186,15 +186,9 @@ def in_window(
         yield stored_event(row)
 
 
-def after_key(
-    connection: Connection, *, type: str | None, older_than: int | None, after: EventKey | None, limit: int
-) -> list[StoredEvent]:
-    """The next events in key order: of one type and measured under an older catalog version, where these are given."""
+def after_key(connection: Connection, *, after: EventKey | None, limit: int) -> list[StoredEvent]:
+    """The next events in key order."""
     query = sa.select(events)
-    if type is not None:
-        query = query.where(events.c.type == type)
-    if older_than is not None:
-        query = query.where(events.c.catalog_version < older_than)
     if after is not None:
         position = sa.tuple_(events.c.tenant_id, events.c.identity, types=[Id(), Name16()])
         query = query.where(position > sa.tuple_(*after, types=[Id(), Name16()]))

@@ -98,13 +98,13 @@ class Runner:
         if job.kind in CATALOG_KINDS:
             run_job(
                 self._database, self._cache, job, holder=self._holder, clock=self._clock, future=self._future,
-                lease_seconds=self._lease_seconds,
+                lease_seconds=self._lease_seconds, may_go_on=lambda: not self._stop.is_set(),
             )  # fmt: skip
             return
         # What was posted before a meter was made is counted before it is billed.
         run_catalog_jobs(
             self._database, self._cache, clock=self._clock, future=self._future, lease_seconds=self._lease_seconds,
-            budget_seconds=LONGEST_BEFORE_BILLING_SECONDS,
+            budget_seconds=LONGEST_BEFORE_BILLING_SECONDS, stopping=self._stop.is_set,
         )  # fmt: skip
         done = run_billing.run_billing(
             self._database, UUID(job.payload["run_id"]), clock=self._clock, terms_days=self._terms_days,
