@@ -85,8 +85,7 @@ def _cancel(
     # Min, max and last cannot be subtracted. The buckets are locked first and read in a later statement, so an event
     # that is being counted meanwhile is either in what is read or added afterwards. Those of the replacement are locked
     # with them: all in one order.
-    more = () if new is None else (bucket.key for bucket in new.contributions)
-    usage_store.lock(connection, list({*touched, *more}))
+    usage_store.lock(connection, list({*touched, *_bucket_keys(new)}))
     for bucket_key, meter in touched.items():
         usage_store.replace(connection, bucket_key, _fold_anew(connection, meter, bucket_key))
     if new is not None:
@@ -99,7 +98,7 @@ def _judged(connection: Connection, snapshot: Snapshot, wanted: Cancelling, now:
     event = wanted.replacement
     assert event is not None
     snapshot.look_up(connection, {event.subject} if event.subject else set(), {event.resource})
-    new = judge(event, snapshot, received_at=now, now=now, future=future, bound_to=wanted.bound_to)
+    new = judge(event, snapshot, received_at=now, latest=now + future, bound_to=wanted.bound_to)
     if isinstance(new, Rejected):
         raise InvalidInput.at(f"#/replacement{new.pointer}", new.detail)
     return new
@@ -112,11 +111,11 @@ def _done_before(
     replaced_at = None
     same = event_store.cancel_reason(connection, stored.key) == wanted.reason
     if new is not None:
-        kept = event_store.find(connection, [(new.tenant_id, new.identity)]).get((new.tenant_id, new.identity))
-        same = same and kept is not None and kept.received_at == stored.cancelled_at
-        if kept is not None:
-            same = same and same_content(kept.event, new.event)
-            replaced_at = kept.received_at
+        replaced_at = stored.cancelled_at
+        same = same and any(
+            kept.received_at == replaced_at and same_content(kept.event, new.event)
+            for kept in event_store.find(connection, [(new.tenant_id, new.identity)])
+        )
     if not same:
         raise EventAlreadyCancelled("This event was cancelled before.", source=wanted.source, id=wanted.id)
     return replaced_at
@@ -129,6 +128,13 @@ def _keep_replacement(connection: Connection, new: Judged, *, version: int, now:
             "#/replacement/id", "there is an event with this source and id already: give the replacement its own"
         )
     count(connection, kept)
+
+
+def _bucket_keys(new: Judged | None) -> list[BucketKey]:
+    additions = Tally()
+    if new is not None:
+        additions.count(new)
+    return [bucket.key for bucket in additions.buckets()]
 
 
 def _bucket_key(meter: Meter, stored: StoredEvent) -> BucketKey | None:

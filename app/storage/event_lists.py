@@ -85,8 +85,9 @@ def page(connection: Connection, wanted: Wanted, *, after: Place | None, limit: 
 
 
 def _listed(connection: Connection, places: Sequence[Place], next: Place | None) -> Listed:
-    found = event_store.find(connection, [(tenant_id, identity) for tenant_id, _, identity in places])
-    return Listed([found[tenant_id, identity] for tenant_id, _, identity in places], next)
+    keys = [(tenant_id, identity) for tenant_id, _, identity in places]
+    found = {stored.key: stored for stored in event_store.find(connection, keys)}
+    return Listed([found[key] for key in keys], next)
 
 
 def _streams(connection: Connection, wanted: Wanted, after: Place | None) -> Iterator[tuple[UUID, Sequence[str]]]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.domain.acceptance import Judged
-from app.domain.events import QUARANTINE_REASONS, UsageEvent
+from app.domain.events import QUARANTINE_REASONS, UsageEvent, microseconds
 from app.domain.ids import NOBODY
 from app.storage import event_lists, event_store, quarantine_store
 from app.storage.database import Database
@@ -50,7 +50,7 @@ def kept(database: Database) -> list[StoredEvent]:
     for number in range(400):
         at = START + timedelta(hours=chance.randrange(24))
         event = usage_event(number, chance.choice(TYPES), chance.choice(RESOURCES), at)
-        rows.append(StoredEvent(chance.choice(TENANTS[:9]), chance.randbytes(16), event, at, START, b"digest"))
+        rows.append(Judged(event, chance.choice(TENANTS[:9]), chance.randbytes(16), b"digest", at, microseconds(at)))
 
     def keep(connection: Connection) -> None:
         no_text = dict.fromkeys(("name", "currency", "time_zone", "language", "legal"), "")
@@ -66,10 +66,10 @@ def kept(database: Database) -> list[StoredEvent]:
                 for number, name in enumerate(TYPES)
             ],
         )
-        event_store.insert_new(connection, rows)
+        event_store.insert_new(connection, rows, [START] * len(rows), 1)
 
     database.write(keep)
-    return rows
+    return database.read(lambda connection: event_store.after_key(connection, after=None, limit=1000))
 
 
 def is_wanted(row: StoredEvent, wanted: Wanted) -> bool:
@@ -187,7 +187,7 @@ def set_aside(database: Database) -> list[quarantine_store.Quarantined]:
         event = usage_event(number, chance.choice(TYPES), chance.choice(RESOURCES), START)
         reason = chance.choice(QUARANTINE_REASONS)
         tenant = NOBODY if reason == "unknown_tenant" else chance.choice(TENANTS[:3])
-        judged = Judged(event, tenant, chance.randbytes(16), b"digest", START, (), reason)
+        judged = Judged(event, tenant, chance.randbytes(16), b"digest", START, 0, (), reason)
         rows.append((UUID(bytes=chance.randbytes(16)), judged, START + timedelta(seconds=number // 4)))
 
     def keep(connection: Connection) -> list[quarantine_store.Quarantined]:
