@@ -50,7 +50,7 @@ def kept(database: Database) -> list[StoredEvent]:
     for number in range(400):
         at = START + timedelta(hours=chance.randrange(24))
         event = usage_event(number, chance.choice(TYPES), chance.choice(RESOURCES), at)
-        rows.append(Judged(event, chance.choice(TENANTS[:9]), chance.randbytes(16), b"digest", at, microseconds(at)))
+        rows.append(Judged(event, chance.choice(TENANTS[:9]), chance.randbytes(16), b"d" * 16, at, microseconds(at)))
 
     def keep(connection: Connection) -> None:
         no_text = dict.fromkeys(("name", "currency", "time_zone", "language", "legal"), "")
@@ -187,7 +187,7 @@ def set_aside(database: Database) -> list[quarantine_store.Quarantined]:
         event = usage_event(number, chance.choice(TYPES), chance.choice(RESOURCES), START)
         reason = chance.choice(QUARANTINE_REASONS)
         tenant = NOBODY if reason == "unknown_tenant" else chance.choice(TENANTS[:3])
-        judged = Judged(event, tenant, chance.randbytes(16), b"digest", START, 0, (), reason)
+        judged = Judged(event, tenant, chance.randbytes(16), b"d" * 16, START, 0, (), reason)
         rows.append((UUID(bytes=chance.randbytes(16)), judged, START + timedelta(seconds=number // 4)))
 
     def keep(connection: Connection) -> list[quarantine_store.Quarantined]:
