@@ -88,9 +88,7 @@ def first_use_at(database: Database, key: str) -> datetime | None:
     """When the first event happened that the meter could measure; None where there is none. Raises NotFound."""
 
     def work(connection: Connection) -> datetime | None:
-        meter = find_meter(connection, key)
-        first = event_store.listing(connection, after=None, limit=1, type=meter.event_type)
-        return first[0].at if first else None
+        return event_store.first_time(connection, find_meter(connection, key).event_type)
 
     return database.read(work)
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from app.domain.acceptance import Judged
 from app.domain.events import UsageEvent, microseconds, parse_data
 from app.storage import packed_arrays
-from app.storage.tables import events
+from app.storage.tables import events, tenants
 from app.storage.types import Id, Name16
 
 EventKey = tuple[UUID, bytes]
@@ -184,6 +184,15 @@ def in_window(
         query = query.where(events.c.resource == resource)
     for row in connection.execute(query.execution_options(yield_per=2000)).mappings():
         yield stored_event(row)
+
+
+def first_time(connection: Connection, type: str) -> datetime | None:
+    """When the first event of the type happened; None where there is none."""
+    # Tenant by tenant: no index leads with the type.
+    own = sa.select(sa.func.min(events.c.time)).where(events.c.tenant_id == tenants.c.tenant_id, events.c.type == type)
+    each = sa.select(own.scalar_subquery().label("first")).select_from(tenants).subquery()
+    found: datetime | None = connection.execute(sa.select(sa.func.min(each.c.first))).scalar_one()
+    return found
 
 
 def after_key(connection: Connection, *, after: EventKey | None, limit: int) -> list[StoredEvent]:

@@ -276,4 +276,6 @@ def _is_a_rule(detail: str, case: Any, response: Any) -> bool:
 
 def _was_refused_within(case: Any, response: Any) -> bool:
     """True where one event of several is malformed: the answer is for each, and says so."""
-    return case.operation.label == "POST /v1/events" and bool(json.loads(response.content).get("rejected"))
+    return case.operation.label in ("POST /v1/events", "POST /v1/events/bulk") and bool(
+        json.loads(response.content).get("rejected")
+    )
