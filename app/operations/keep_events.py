@@ -65,9 +65,7 @@ def keep_and_count(
     """`keep` and `count` of acceptable events on PostgreSQL, in one statement and so in less time. None, and nothing
     was done, where the catalog's version is another by now."""
     group = _Group(judged, list(received_at))
-    answer = database.write(
-        lambda connection: one_statement.keep_and_count(connection, group.rows, group.arrivals, version=version)
-    )
+    answer = one_statement.keep_and_count(database, group.rows, group.arrivals, version=version)
     if answer.version != version:
         return None
     before: dict[_Key, _First] = {}

@@ -11,7 +11,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
@@ -69,7 +69,7 @@ class Database:
                 return attempt()
             except sa.exc.TimeoutError as error:  # every connection is in use
                 raise DatabaseBusy("The database is busy; try again in a moment.") from error
-            except (DBAPIError, psycopg.Error) as error:
+            except DBAPIError as error:
                 if not _worth_retrying(error):
                     raise
                 if number >= _ATTEMPTS or time.monotonic() >= give_up_at:
@@ -87,6 +87,16 @@ class Database:
             with connection.begin():
                 return work(connection)
 
+    def write_by(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        """The rows that one statement of PostgreSQL answers, which is a transaction of its own: nobody waits for its row locks
+        while this thread waits for its turn to commit. Raises DatabaseBusy."""
+        return self._retried(lambda: self._write_by_once(statement, tuple(parameters)))
+
+    def _write_by_once(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        with self.engine.connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            return alone.exec_driver_sql(statement, parameters).all()
+
     def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` returned; all its statements saw the same snapshot. Raises DatabaseBusy."""
         return self._retried(lambda: self._read_once(work))
@@ -99,26 +109,12 @@ class Database:
                 return work(connection)
 
 
-def commit_with(connection: Connection, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
-    """The rows of a PostgreSQL transaction's last statement, which commits: both travel at once, so that nobody waits
-    for this transaction's row locks while this thread waits for its turn."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    with driver.pipeline():
-        cursor = driver.execute(statement, parameters)
-        driver.commit()
-    return cursor.fetchall() if cursor.description else []
-
-
-def _worth_retrying(error: DBAPIError | psycopg.Error) -> bool:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
+def _worth_retrying(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
         return True
-    if getattr(cause, "sqlstate", None) in _RETRY_STATES:
+    if getattr(error.orig, "sqlstate", None) in _RETRY_STATES:
         return True
-    if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
-        return True  # the connection broke
-    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)
+    return isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)
 
 
 def normalised_url(url: str) -> str:

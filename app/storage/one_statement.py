@@ -4,7 +4,7 @@
     sent    the events, in key order            kept    those of them that were not there
     part    what the meters measured of them    added   the parts of what was kept, folded by bucket, in key order
 
-The statement and its commit travel together, so row locks are held while the server works and no longer. What an event
+The statement is a transaction of its own, so row locks are held while the server works and no longer. What an event
 contributes was decided before; SQL only adds and compares exact numbers, as `aggregation.merge` does.
 """
 
@@ -16,15 +16,13 @@ from decimal import Decimal
 from struct import unpack
 from typing import NamedTuple
 
-from sqlalchemy.engine import Connection
-
 from app.domain.acceptance import Judged
 from app.domain.aggregation import cell_of
 from app.domain.events import HOUR_MICROSECONDS
 from app.domain.ids import NOBODY
 from app.domain.meters import Aggregation, Measured
 from app.storage import packed_arrays
-from app.storage.database import commit_with
+from app.storage.database import Database
 from app.storage.event_store import COLUMNS, SENT_TYPES, packed
 from app.storage.usage_store import merging
 
@@ -94,10 +92,10 @@ _OF_TOTALS: frozenset[Aggregation] = frozenset({"count", "sum", "unique"})
 
 
 def keep_and_count(
-    connection: Connection, judged: Sequence[Judged], received_at: Sequence[datetime], *, version: int
+    database: Database, judged: Sequence[Judged], received_at: Sequence[datetime], *, version: int
 ) -> Answer:
-    """Inserts those that were not there and adds what was measured of them to their buckets, and commits: all of it, or
-    nothing where the catalog's version is another. They are acceptable, distinct by key, and in key order."""
+    """Inserts those that were not there and adds what was measured of them to their buckets: all of it, or nothing
+    where the catalog's version is another. They are acceptable, distinct by key, and in key order."""
     numbers = unpack(">" + "12xI" * len(judged), b"".join([item.identity for item in judged]))
     hours = packed_arrays.moments([item.moment - item.moment % HOUR_MICROSECONDS for item in judged])
     parts = [(n, item.event.resource, *part) for n, item in enumerate(judged, 1) for part in item.measured]
@@ -114,7 +112,7 @@ def keep_and_count(
     if not _OF_TOTALS.issuperset(kinds):
         statement = _FULL_STATEMENT
         parameters.append(packed_arrays.names(kinds))
-    ((stood, copies_open, repeats, digests),) = commit_with(connection, statement, parameters)
+    ((stood, copies_open, repeats, digests),) = database.write_by(statement, parameters)
     return Answer(stood, copies_open, {n - 1: digest for n, digest in zip(repeats, digests, strict=True)})
 
 
