@@ -88,7 +88,7 @@ class Database:
                 return work(connection)
 
     def write_by(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
-        """The rows that one statement of PostgreSQL answers, which is a transaction of its own: nobody waits for its row
+        """The rows that one statement of PostgreSQL answers, a transaction of its own: nobody waits for its row
         locks while this thread waits for its turn to commit. Raises DatabaseBusy."""
         return self._retried(lambda: self._write_by_once(statement, tuple(parameters)))
 
