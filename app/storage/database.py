@@ -114,6 +114,8 @@ def _worth_retrying(error: DBAPIError) -> bool:
         return True
     if getattr(error.orig, "sqlstate", None) in _RETRY_STATES:
         return True
+    if isinstance(error.orig, psycopg.OperationalError) and error.orig.sqlstate is None:
+        return True  # the server is away
     return isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)
 
 

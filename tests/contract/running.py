@@ -20,6 +20,7 @@ from typing import Any
 
 import schemathesis
 from fastapi import FastAPI
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import AcceptedNegativeData
@@ -40,6 +41,11 @@ EXAMPLES = int(os.environ.get("QUOTEPART_CONTRACT_EXAMPLES", "0"))
 """How many requests a route, in place of the few of an ordinary run."""
 SEED = int(os.environ.get("QUOTEPART_CONTRACT_SEED", "1"))
 """What the requests are drawn from: an ordinary run sends the same every time."""
+
+if EXAMPLES:
+    # Of thousands each is to be a new one: going back to those that came nearest to success takes most of the time.
+    settings.register_profile("many", phases=(Phase.explicit, Phase.generate))
+    settings.load_profile("many")
 
 _ACCESS = {"key": "access", "model": {"type": "flat", "amount": "19.00"}, "timing": "advance"}
 _RATE = {"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"}
@@ -111,9 +117,9 @@ def new_key(database_url: str, *scopes: Scope, tenant: str = "") -> str:
 
 @contextmanager
 def application(database_url: str) -> Iterator[FastAPI]:
-    settings = Settings(database_url=database_url, bootstrap_key=ADMIN_KEY)
+    own = Settings(database_url=database_url, bootstrap_key=ADMIN_KEY)
     try:
-        yield create_app(settings, clock=Clock(NOW))
+        yield create_app(own, clock=Clock(NOW))
     finally:
         asgi.shutdown_lifespans()
 

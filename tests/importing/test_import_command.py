@@ -124,7 +124,7 @@ def test_an_import_that_is_stopped_says_how_far_it_is(command: Command) -> None:
     stopped = command.start("--batch-size", "1")
     assert second.wait(30)
     stopped.send_signal(signal.SIGINT)
-    _, errors = stopped.communicate(timeout=30)
+    _, errors = stopped.communicate(timeout=120)
     go_on.set()
 
     assert stopped.returncode == 130
