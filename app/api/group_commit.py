@@ -25,6 +25,8 @@ from app.observability import metrics
 Post = TypeVar("Post")
 Result = TypeVar("Result")
 
+SMALL_GROUP_BYTES = 64 * 1024
+"""Less than this is written by one transaction at a time: the next shares what comes meanwhile."""
 MAX_GROUP_BYTES = 2 * 1024 * 1024
 """What a group may hold when it holds more than one request: about ten thousand events."""
 
@@ -68,6 +70,8 @@ class GroupCommit(Generic[Post, Result]):
         self._max_bytes = max_bytes
         self._bytes = 0
         self._clients: OrderedDict[str, deque[_Waiting[Post, Result]]] = OrderedDict()
+        self._live_bytes = 0
+        self._small_is_written = False
         self._background: deque[_Waiting[Post, Result]] = deque()
         self._background_is_written = False
         self._groups_since_background = 0
@@ -111,6 +115,7 @@ class GroupCommit(Generic[Post, Result]):
         waiting = _Waiting[Post, Result](post, size, asyncio.get_running_loop().create_future(), background)
         with self._changed:
             (self._background if background else self._clients.setdefault(client, deque())).append(waiting)
+            self._live_bytes += 0 if background else size
             metrics.WAITING.inc()
             self._changed.notify()
         return await waiting.future
@@ -123,22 +128,24 @@ class GroupCommit(Generic[Post, Result]):
             metrics.GROUP_SECONDS.observe(time.perf_counter() - began)
             for item in group:
                 metrics.WAIT_SECONDS.observe(began - item.since)
-            if group[0].background:
-                self._background_written()
+            self._written(group)
             _deliver(group, results)
 
-    def _background_written(self) -> None:
+    def _written(self, group: Sequence[_Waiting[Post, Result]]) -> None:
         with self._changed:
-            self._background_is_written = False
+            if group[0].background:
+                self._background_is_written = False
+            elif sum(item.size for item in group) < SMALL_GROUP_BYTES:
+                self._small_is_written = False
             self._changed.notify_all()
 
     def _next_group(self) -> list[_Waiting[Post, Result]]:
         """One request of each client in turn, as many as fit; nothing once there is nothing left and it is to stop."""
         with self._changed:
-            while not (self._clients or self._background_may_go or (self._stopping and not self._background)):
+            while not (self._live_may_go or self._background_may_go or (self._stopping and not self._background)):
                 self._changed.wait()
             if self._background_may_go and (
-                not self._clients or self._groups_since_background >= BACKGROUND_WAITS_GROUPS
+                not self._live_may_go or self._groups_since_background >= BACKGROUND_WAITS_GROUPS
             ):
                 return [self._take_background()]
             self._groups_since_background += 1
@@ -155,8 +162,16 @@ class GroupCommit(Generic[Post, Result]):
                     self._clients[client] = queue
                 group.append(item)
                 size += item.size
+            self._live_bytes -= size
+            self._small_is_written |= bool(group) and size < SMALL_GROUP_BYTES
             metrics.WAITING.dec(len(group))
             return group
+
+    @property
+    def _live_may_go(self) -> bool:
+        """Not while another small group is written: what waits is worth more together than a transaction beside it."""
+        alone = not self._small_is_written or self._stopping
+        return bool(self._clients) and (alone or self._live_bytes >= SMALL_GROUP_BYTES)
 
     @property
     def _background_may_go(self) -> bool:

@@ -238,3 +238,24 @@ def test_a_revoked_key_opens_nothing_from_then_on(database_url: str, database: D
         assert api.call("POST", "/v1/events", event("e-3"), key=key).status_code == 401
         assert api.call("POST", "/v1/events", [], key=key).status_code == 401
         assert api.usage("sessions") == {"": "2"}
+
+
+def test_a_second_writer_waits_while_little_is_written_and_takes_what_is_much(writer: Writer) -> None:
+    pair = GroupCommit[str, str](writer, writers=2, max_bytes=10**6)
+    pair.start()
+
+    async def run() -> None:
+        writer.hold()
+        posts = [asyncio.create_task(pair.submit("first", client="a", size=1))]
+        await asyncio.to_thread(writer.begun.acquire)
+        posts += [asyncio.create_task(pair.submit(text, client="b", size=1)) for text in ("second", "third")]
+        await asyncio.sleep(0)
+        assert not await asyncio.to_thread(writer.begun.acquire, True, 0.05)
+        posts.append(asyncio.create_task(pair.submit("large", client="c", size=group_commit.SMALL_GROUP_BYTES)))
+        await asyncio.to_thread(writer.begun.acquire)
+        writer.release()
+        await asyncio.gather(*posts)
+
+    asyncio.run(run())
+    pair.stop()
+    assert sorted(map(sorted, writer.groups)) == [["first"], ["large", "second", "third"]]
