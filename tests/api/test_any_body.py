@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.api import group_commit
 from app.main import create_app
 from app.operations.audit_books import audit_books
 from app.settings import Settings
@@ -140,11 +141,11 @@ class Intake:
         """The answers to requests that all waited for one transaction, but for those that were refused before."""
         self.groups.clear()
         self._go.clear()
-        first = []
-        for _ in self._intake._threads:  # each is given something to hold
-            first.append(asyncio.create_task(self.post(EMPTY)))
-            while len(self.groups) < len(first):
-                await asyncio.sleep(0.001)
+        # While something is held, a second transaction begins only for what is larger than all that is sent here.
+        group_commit.SMALL_GROUP_BYTES = 2**40
+        first = [asyncio.create_task(self.post(EMPTY))]
+        while not self.groups:
+            await asyncio.sleep(0.001)
         tasks = [asyncio.create_task(self.post(item)) for item in sent]
         while sum(task.done() for task in tasks) + (waiting := self._waiting()) < len(tasks):
             await asyncio.sleep(0.001)
