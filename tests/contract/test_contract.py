@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.running import Report, application, new_key, run, seed
+from tests.contract.running import EXAMPLES, Report, application, new_key, run, seed
 
 # Boundary values of a body are many. It is refused for its form before a database is asked, and a patched object as one
 # that is put: an ordinary run sends them once.
@@ -30,7 +30,7 @@ def test_every_answer_is_as_documented(database_url: str) -> None:
     with application(database_url) as app:
         documented = operations(app.openapi())
         report = run(
-            app, phases=("examples", "coverage", "fuzzing"), examples=3, without_coverage=without_coverage
+            app, phases=("examples", "coverage", "fuzzing"), examples=EXAMPLES or 3, without_coverage=without_coverage
         )  # fmt: skip
 
     check(report)
@@ -52,7 +52,7 @@ def test_every_answer_to_a_lesser_key_is_as_documented(sqlite_url: str, scopes: 
     seed(sqlite_url)
     key = new_key(sqlite_url, *scopes, tenant=tenant)
     with application(sqlite_url) as app:
-        report = run(app, phases=("examples", "fuzzing"), examples=2, key=key)
+        report = run(app, phases=("examples", "fuzzing"), examples=EXAMPLES // 10 or 2, key=key)
 
     check(report)
     changing = {label for label in report.statuses if label.startswith(("PUT", "PATCH"))}
