@@ -1,7 +1,8 @@
 """Gather and rate one charge over one stretch: what closing, preview and correction share.
 
-The trace of a rated charge holds all that the line was computed from: terms, measured quantity with a count per hour
-and a sum of event identities, the steps of the pipeline and its result. Rating the trace again gives the same line.
+The trace of a rated charge holds all that the line was computed from: terms, measured quantity with the count and the
+sum of event identities of each hour, the steps of the pipeline and its result. Rating the trace again gives the same
+line, and the events behind it can be told from those that came later.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ from app.storage import meter_store
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A meter's quantity over a stretch, and which events it came from: a count per hour and a sum of identities."""
+    """A meter's quantity over a stretch, and which events it came from: how many, and the sum of their identities, in
+    all and by hour (the hour's number from the stretch's first, the count, the sum)."""
 
     total: Decimal
     count: int = 0
     identity_sum: int = 0
-    hours: tuple[tuple[int, int], ...] = ()
+    hours: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +78,17 @@ def measure_stretch(
 ) -> Measurement:
     """What the tenant used in the stretch, exactly, as the database stands."""
     use = Use(fold=EMPTY)
-    hours: dict[int, int] = {}
+    hours: dict[int, tuple[int, int]] = {}
     first = hour_floor(stretch.start)
     for piece in pieces(connection, meter, stretch, tenant_ids=[tenant_id], from_events=from_events):
         use.fold = merge(use.fold, piece.bucket.fold)
         if piece.value is not None:
             use.values.add(piece.value)
         hour = (piece.bucket.key.start - first) // HOUR
-        hours[hour] = hours.get(hour, 0) + piece.bucket.fold.count
-    return Measurement(use.quantity(meter), use.fold.count, use.fold.identity_sum, tuple(sorted(hours.items())))
+        count, identity_sum = hours.get(hour, (0, 0))
+        hours[hour] = (count + piece.bucket.fold.count, identity_sum + piece.bucket.fold.identity_sum)
+    by_hour = tuple((hour, *hours[hour]) for hour in sorted(hours))
+    return Measurement(use.quantity(meter), use.fold.count, use.fold.identity_sum, by_hour)
 
 
 def rate_billable(

@@ -38,7 +38,7 @@ from tests.service import ADMIN_KEY, PER_UNIT, Clock, event, service, set_up
 
 NOW = "2026-11-23T12:00:00+00:00"
 EXAMPLES = int(os.environ.get("QUOTEPART_CONTRACT_EXAMPLES", "0"))
-"""How many requests a route the admin's key sends, in place of the few of an ordinary run; a lesser key a tenth of it."""
+"""How many requests a route the admin's key sends, in place of an ordinary run's few; a lesser key a tenth of it."""
 SEED = int(os.environ.get("QUOTEPART_CONTRACT_SEED", "1"))
 """What the requests are drawn from: an ordinary run sends the same every time."""
 

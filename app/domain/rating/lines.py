@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from app.domain.charge_models import Component
 from app.domain.meters import Rounding
@@ -26,11 +27,17 @@ class RatingTerms:
     rounding: Rounding | None = None
 
 
+StageName = Literal[
+    "round_quantity", "deduct_allowance", "price_quantity", "apply_discounts", "cap_amount", "raise_to_minimum"
+]
+"""What the stages are called, in traces and where they are explained. Old traces hold these names: none goes away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one stage left behind: the quantity still to be priced and the amount so far (None before pricing)."""
 
-    stage: str
+    stage: StageName
     quantity: Decimal
     amount: Decimal | None
 

@@ -9,8 +9,11 @@ free units come off the converted quantity; it waits for meters that state a con
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple, get_args
+
 from app.domain.charge_models import MeasuredUsage
-from app.domain.rating.lines import RatedLine, Rating, RatingTerms, Step
+from app.domain.rating.lines import RatedLine, Rating, RatingTerms, StageName, Step
 from app.domain.rating.stages import (
     Stage,
     apply_discounts,
@@ -30,16 +33,30 @@ STAGES: tuple[Stage, ...] = (
     raise_to_minimum,  # the floor comes last of the amounts: no discount may undercut it
 )
 
+STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
+assert tuple(stage.__name__ for stage in STAGES) == STAGE_NAMES, "StageName lists the stages, in their order"
+
 
 def rate(terms: RatingTerms, usage: MeasuredUsage) -> RatedLine:
     """The line of one charge over one stretch: the same terms and usage make the same line, always."""
-    rating = Rating(terms, quantity=usage.total, quantity_to_price=usage.total)
     steps = []
-    for stage in STAGES:
-        rating = stage(rating)
-        steps.append(_step(stage, rating))
+    for passed in passage(terms, usage):
+        rating = passed.after
+        steps.append(Step(passed.stage, rating.quantity_to_price, rating.amount if rating.components else None))
     return RatedLine(terms, rating.quantity, rating.components, rating.allowances, rating.amount, tuple(steps))
 
 
-def _step(stage: Stage, rating: Rating) -> Step:
-    return Step(stage.__name__, rating.quantity_to_price, rating.amount if rating.components else None)
+class Passed(NamedTuple):
+    """One stage, and the line before and after it: what it did is the difference."""
+
+    stage: StageName
+    before: Rating
+    after: Rating
+
+
+def passage(terms: RatingTerms, usage: MeasuredUsage) -> Iterator[Passed]:
+    """The way of one charge through all stages, in order."""
+    rating = Rating(terms, quantity=usage.total, quantity_to_price=usage.total)
+    for name, stage in zip(STAGE_NAMES, STAGES, strict=True):
+        before, rating = rating, stage(rating)
+        yield Passed(name, before, rating)
