@@ -13,13 +13,14 @@ from app.domain.callers import SCOPES
 from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
+from app.domain.plans import MAX_INTERVAL_COUNT
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
-from app.wire.plans import MAX_CHARGES, MAX_TIERS
+from app.wire.plans import INTERVALS, MAX_CHARGES, MAX_TIERS
 
 Schema = dict[str, Any]
 
@@ -315,13 +316,19 @@ _EXAMPLE_CHARGES = [
     {"key": "energy", "meter": "energy", "allowance": "10", "minimum": "5.00", "model": {"type": "graduated", "tiers": [
         {"up_to": "100", "unit_price": "0.30"}, {"up_to": None, "unit_price": "0.25"}]}, "tax": "standard"},
 ]  # fmt: skip
+INTERVAL_COUNT: Schema = {
+    "type": "integer", "minimum": 1, "maximum": max(MAX_INTERVAL_COUNT.values()),
+    "description": "How many intervals a billing period has; absent: 1. "
+    + ", ".join(f"{name}: at most {most}" for name, most in MAX_INTERVAL_COUNT.items()) + ".",
+}  # fmt: skip
 PLAN_SENT = sent(
     {
-        "name": text(), "currency": CURRENCY, "interval": one_of(("month", "year")),
+        "name": text(), "currency": CURRENCY, "interval": one_of(INTERVALS),
         "charges": {"type": "array", "items": ref("ChargeSent"), "minItems": 1, "maxItems": MAX_CHARGES},
     },
     {
         "key": OWN_KEY, "anchor": one_of(("calendar", "anniversary")), "proration": one_of(("day", "second")),
+        "interval_count": INTERVAL_COUNT,
         "version": {"type": "integer", "readOnly": True}, "versions": {"type": "array", "readOnly": True},
         "draft": {"type": "boolean", "readOnly": True},
     },
@@ -348,9 +355,10 @@ CHARGE_SHOWN = shown(
     {"key": KEY, "model": _MODEL_SHOWN, "timing": one_of(("arrears", "advance"))}, _OVERRIDABLE_SHOWN | {"meter": KEY}
 )  # fmt: skip
 _TERMS: dict[str, Schema] = {
-    "currency": CURRENCY, "interval": one_of(("month", "year")), "anchor": one_of(("calendar", "anniversary")),
+    "currency": CURRENCY, "interval": one_of(INTERVALS), "anchor": one_of(("calendar", "anniversary")),
     "charges": {"type": "array", "items": ref("Charge"), "minItems": 1}, "proration": one_of(("day", "second")),
 }  # fmt: skip
+_SOME_TERMS: dict[str, Schema] = {"interval_count": INTERVAL_COUNT}
 VERSION: Schema = {"type": "integer", "minimum": 1}
 PLAN = shown(
     {
@@ -358,9 +366,10 @@ PLAN = shown(
         "draft": BOOLEAN | {"description": "True where the terms shown are not published yet."},
         "version": nullable(VERSION),
         "versions": {"type": "array", "items": shown({"version": VERSION, "effective_at": INSTANT})},
-    }
+    },
+    _SOME_TERMS,
 )  # fmt: skip
-PLAN_VERSION = shown({"plan": KEY, "version": VERSION, "effective_at": INSTANT, **_TERMS})
+PLAN_VERSION = shown({"plan": KEY, "version": VERSION, "effective_at": INSTANT, **_TERMS}, _SOME_TERMS)
 
 # --- subscriptions ---------------------------------------------------------------------------------------------------
 

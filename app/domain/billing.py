@@ -45,8 +45,9 @@ def extend_instants(
     instants = list(known) or [first_instant(subscription.start, zone)]
     while instants[-1].at <= until and (subscription.end is None or instants[-1].at < subscription.end):
         following = next_instant(
-            instants[-1], interval=terms.interval, anchor=terms.anchor, anchor_date=subscription.start_date, zone=zone
-        )
+            instants[-1], interval=terms.interval, count=terms.interval_count, anchor=terms.anchor,
+            anchor_date=subscription.start_date, zone=zone,
+        )  # fmt: skip
         if subscription.end is not None and following.at >= subscription.end:
             # The row keeps the date at which the whole period would have ended: proration needs it.
             following = BillingInstant(following.local_date, subscription.end)
@@ -58,8 +59,9 @@ def period_between(
     first: BillingInstant, second: BillingInstant, subscription: Subscription, terms: PlanTerms
 ) -> BillingPeriod:
     full = full_dates(
-        first.local_date, interval=terms.interval, anchor=terms.anchor, anchor_date=subscription.start_date
-    )
+        first.local_date, interval=terms.interval, count=terms.interval_count, anchor=terms.anchor,
+        anchor_date=subscription.start_date,
+    )  # fmt: skip
     known = {first.at: first.local_date, second.at: second.local_date}
     if second.at == subscription.end:
         # The row of a cut-short period keeps the date at which the whole one would have ended.

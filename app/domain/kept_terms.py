@@ -26,8 +26,9 @@ _TEXTS = ("meter", "tax", "timing", "description")
 
 
 def keep_terms(terms: PlanTerms) -> dict[str, Any]:
+    count = {} if terms.interval_count == 1 else {"interval_count": terms.interval_count}
     return {
-        "currency": terms.currency, "interval": terms.interval, "anchor": terms.anchor,
+        "currency": terms.currency, "interval": terms.interval, **count, "anchor": terms.anchor,
         "charges": [keep_charge(charge) for charge in terms.charges], "proration": terms.proration,
     }  # fmt: skip
 
@@ -35,7 +36,7 @@ def keep_terms(terms: PlanTerms) -> dict[str, Any]:
 def read_terms(kept: Mapping[str, Any]) -> PlanTerms:
     return PlanTerms(
         kept["currency"], kept["interval"], kept["anchor"], tuple(read_charge(charge) for charge in kept["charges"]),
-        kept["proration"],
+        kept["proration"], kept.get("interval_count", 1),
     )  # fmt: skip
 
 

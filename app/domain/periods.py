@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 zoneinfo.reset_tzpath(())
 
 Window = Literal["minute", "hour", "day", "week", "month"]
-Interval = Literal["month", "year"]
+Interval = Literal["day", "week", "month", "quarter", "year"]
 Anchor = Literal["calendar", "anniversary"]
 Unit = Literal["day", "second"]
 
@@ -32,7 +32,9 @@ _HOUR_MICROSECONDS = 3_600_000_000
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _CLOCK_WINDOWS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
-_MONTHS = {"month": 1, "year": 12}
+_DAYS = {"day": 1, "week": 7}
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_CALENDAR_ORIGIN = date(2001, 1, 1)  # a Monday, and the first of a month, a quarter and a year
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ def first_instant(start: datetime, zone: ZoneInfo) -> BillingInstant:
 
 
 def next_instant(
-    previous: BillingInstant, *, interval: Interval, anchor: Anchor, anchor_date: date, zone: ZoneInfo
+    previous: BillingInstant, *, interval: Interval, anchor: Anchor, anchor_date: date, zone: ZoneInfo, count: int = 1
 ) -> BillingInstant:
     """The billing instant that follows; always after `previous.at`, whatever the zone was then.
 
@@ -208,26 +210,32 @@ def next_instant(
     """
     day = previous.local_date
     while True:
-        _, day = full_dates(day, interval=interval, anchor=anchor, anchor_date=anchor_date)
+        _, day = full_dates(day, interval=interval, anchor=anchor, anchor_date=anchor_date, count=count)
         at = start_of_day(day, zone)
         # A tenant that has moved east across the date line since may have had this date before the previous instant.
         if at > previous.at:
             return BillingInstant(day, at)
 
 
-def full_dates(day: date, *, interval: Interval, anchor: Anchor, anchor_date: date) -> tuple[date, date]:
+def full_dates(
+    day: date, *, interval: Interval, anchor: Anchor, anchor_date: date, count: int = 1
+) -> tuple[date, date]:
     """The first date of the whole interval that holds the day, and the first date after it.
 
-    On calendar months 15 January lies in (1 January, 1 February): the first period of a subscription from 15 January
-    is a part of that.
+    An interval is `count` days, weeks, months, quarters or years long. On calendar months 15 January lies in
+    (1 January, 1 February): the first period of a subscription from 15 January is a part of that. On the calendar weeks
+    begin on Monday, and everything is counted from Monday, 1 January 2001, the same for all tenants.
     """
-    origin = anchor_date if anchor == "anniversary" else date(anchor_date.year, 1, 1)
-    step = _MONTHS[interval]
-    months = (day.year - origin.year) * 12 + day.month - origin.month
-    count = months // step
-    if _months_after(origin, count * step) > day:
-        count -= 1
-    return _months_after(origin, count * step), _months_after(origin, (count + 1) * step)
+    origin = anchor_date if anchor == "anniversary" else _CALENDAR_ORIGIN
+    if interval in _DAYS:
+        length = _DAYS[interval] * count * _DAY
+        first = origin + (day - origin) // length * length
+        return first, first + length
+    step = _MONTHS[interval] * count
+    number = ((day.year - origin.year) * 12 + day.month - origin.month) // step
+    if _months_after(origin, number * step) > day:
+        number -= 1
+    return _months_after(origin, number * step), _months_after(origin, (number + 1) * step)
 
 
 def _months_after(day: date, months: int) -> date:

@@ -15,6 +15,7 @@ from typing import Literal
 from app.domain.charge_models import ChargeModel, Flat, model_problems
 from app.domain.errors import FieldProblem
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
+from app.domain.periods import Anchor, Interval, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,14 @@ class PlanCharge:
 
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
-    """What a plan version fixes: everything but its name and its start."""
+    """What a plan version fixes: everything but its name and its start. A period is `interval_count` intervals long."""
 
     currency: str
-    interval: Literal["month", "year"]
-    anchor: Literal["calendar", "anniversary"]
+    interval: Interval
+    anchor: Anchor
     charges: tuple[PlanCharge, ...]
-    proration: Literal["day", "second"] = "day"
+    proration: Unit = "day"
+    interval_count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "discount", "tax", "d
 
 # --- rules of terms --------------------------------------------------------------------------------------------------
 
+MAX_INTERVAL_COUNT = {"day": 366, "week": 53, "month": 60, "quarter": 20, "year": 5}
 _MAX_PRICE = Decimal(10) ** 15
 _MAX_QUANTITY = Decimal(10) ** 20
 _MAX_QUANTITY_DECIMALS = 18
@@ -101,6 +104,9 @@ def terms_problems(terms: PlanTerms) -> list[FieldProblem]:
         for index, charge in enumerate(terms.charges)
         for problem in charge_problems(charge, terms.currency)
     ]
+    if terms.interval_count > MAX_INTERVAL_COUNT[terms.interval]:
+        detail = f"must be a whole number from 1 to {MAX_INTERVAL_COUNT[terms.interval]} for {terms.interval}"
+        problems.append(FieldProblem("/interval_count", detail))
     seen: set[str] = set()
     for index, charge in enumerate(terms.charges):
         if charge.key in seen:
@@ -174,6 +180,6 @@ def _decimals(number: Decimal) -> int:
     return max(0, -exponent)
 
 
-def schedule_of(terms: PlanTerms) -> tuple[str, str, str]:
+def schedule_of(terms: PlanTerms) -> tuple[str, str, int, str]:
     """What no version of a plan may change: currency, interval and anchor. Billing instants are counted by them."""
-    return terms.currency, terms.interval, terms.anchor
+    return terms.currency, terms.interval, terms.interval_count, terms.anchor

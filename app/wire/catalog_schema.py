@@ -20,11 +20,12 @@ from typing import Any
 
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.plans import MAX_INTERVAL_COUNT
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
-from app.wire.plans import MAX_CHARGES, MAX_TIERS
+from app.wire.plans import INTERVALS, MAX_CHARGES, MAX_TIERS
 
 Schema = dict[str, Any]
 
@@ -338,18 +339,27 @@ def _plan() -> Schema:
         required={
             "name": _text("The name to show."),
             "currency": _ref("currency", "The currency of its prices: that of the tenants on the plan (ISO 4217)."),
-            "interval": _choice("How long a billing period is.", ("month", "year")),
+            "interval": _choice("How long a billing period is.", INTERVALS),
             "charges": _list("What is charged for.", _ref("charge"), minItems=1, maxItems=MAX_CHARGES),
         },
         optional={
-            "anchor": _choice("Periods begin on the first of the month or year, or on the day on which the "
-                              "subscription began.", ("calendar", "anniversary"), default="calendar"),
+            "interval_count": _interval_count(),
+            "anchor": _choice("Periods begin on the calendar's Monday or first of month, quarter or year, or on the "
+                              "day on which the subscription began.", ("calendar", "anniversary"), default="calendar"),
             "proration": _choice("How a part of a period is counted.", ("day", "second"), default="day"),
             "publish": _ref("publication", "Publishes these terms as the plan's next version."),
             "key": _OWN_KEY,
             **_shown("version", "versions", "draft"),
         },
     )  # fmt: skip
+
+
+def _interval_count() -> Schema:
+    limits = ", ".join(f"{name} {most}" for name, most in MAX_INTERVAL_COUNT.items())
+    return {
+        "description": f"How many intervals a billing period has; absent: 1. At most: {limits}.",
+        "type": "integer", "minimum": 1, "maximum": max(MAX_INTERVAL_COUNT.values()),
+    }  # fmt: skip
 
 
 def _publication() -> Schema:

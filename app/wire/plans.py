@@ -4,6 +4,8 @@
      "charges": [{"key": "energy", "meter": "energy", "allowance": "10",
                   "model": {"type": "per_unit", "unit_price": "0.30"}}]}
 
+`interval` is "day", "week", "month", "quarter" or "year"; with "interval_count": 10 beside "day" a period has ten days.
+
 Answers add what nobody can set: `version` (the latest published, null before the first), `versions` with the instant
 from which each is in force, and `draft`: true where the terms shown are not published yet.
 """
@@ -18,14 +20,14 @@ from app.domain.charge_models import ChargeModel, Flat, Graduated, Package, PerU
 from app.domain.events import instant_text
 from app.domain.kept_terms import keep_terms
 from app.domain.money import ZERO
-from app.domain.plans import Discount, Plan, PlanCharge, PlanTerms, PlanVersion, terms_problems
+from app.domain.periods import Anchor, Interval, Unit
+from app.domain.plans import MAX_INTERVAL_COUNT, Discount, Plan, PlanCharge, PlanTerms, PlanVersion, terms_problems
 from app.wire.parsing import Fields
 from app.wire.requests import utc
 
-_INTERVALS: tuple[Literal["month", "year"], ...] = ("month", "year")
-_LATER_INTERVALS = ("day", "week", "quarter")
-_ANCHORS: tuple[Literal["calendar", "anniversary"], ...] = ("calendar", "anniversary")
-_PRORATIONS: tuple[Literal["day", "second"], ...] = ("day", "second")
+INTERVALS: tuple[Interval, ...] = get_args(Interval)
+_ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
+_PRORATIONS: tuple[Unit, ...] = get_args(Unit)
 _TIMINGS: tuple[Literal["arrears", "advance"], ...] = ("arrears", "advance")
 _ROUNDS: tuple[Literal["up", "down"], ...] = ("up", "down")
 
@@ -99,7 +101,8 @@ def _terms(fields: Fields) -> PlanTerms:
         fields.problem("charges", f"a plan has at most {MAX_CHARGES} charges")
     terms = PlanTerms(
         currency=fields.currency("currency"),
-        interval=fields.choice("interval", _INTERVALS, later=_LATER_INTERVALS),
+        interval=fields.choice("interval", INTERVALS),
+        interval_count=fields.optional_integer("interval_count", least=1, most=max(MAX_INTERVAL_COUNT.values())) or 1,
         anchor=fields.choice("anchor", _ANCHORS, default="calendar"),
         charges=tuple(_charge(charge) for charge in charges[:MAX_CHARGES]),
         proration=fields.choice("proration", _PRORATIONS, default="day"),

@@ -402,7 +402,9 @@ def test_a_charge_with_a_fault_is_refused(shop: Api) -> None:
 
 
 PLAN_FAULTS: list[Any] = [
-    ({"interval": "quarter"}, "#/interval"),
+    ({"interval_count": 0}, "#/interval_count"),
+    ({"interval_count": 61}, "#/interval_count"),
+    ({"interval": "year", "interval_count": 6}, "#/interval_count"),
     ({"interval": "fortnight"}, "#/interval"),
     ({"anchor": "moon"}, "#/anchor"),
     ({"proration": "week"}, "#/proration"),
@@ -554,7 +556,7 @@ def test_currency_interval_and_anchor_are_fixed_by_publishing(shop: Api) -> None
     shop.put("/v1/plans/standard", PLAN | {"interval": "year"})
     shop.put("/v1/plans/standard", PLAN)
     publish(shop)
-    for fields in ({"currency": "USD"}, {"interval": "year"}, {"anchor": "anniversary"}):
+    for fields in ({"currency": "USD"}, {"interval": "year"}, {"interval_count": 2}, {"anchor": "anniversary"}):
         assert shop.call("PUT", "/v1/plans/standard", PLAN | fields).status_code == 409
     shop.put("/v1/plans/standard", PLAN | {"proration": "second"})
 

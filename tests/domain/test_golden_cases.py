@@ -21,8 +21,7 @@ Left out, by name:
   is below.
 - Lago `negative_total_with_prepaid_credits_spec`, the credit used: prepaid credit comes later; the total
   that it pays is below.
-- Lago `invoices_spec`, time zones (weekly 7.00 from Denver, Halifax, Paris, Karachi): there is no weekly interval here;
-  that the local date decides is held in test_periods.py.
+- Lago `invoices_spec`, time zones (weekly 7.00 from Denver, Halifax, Paris, Karachi): tests/scenarios/test_periods.py.
 - Lago `billing_boundaries_spec` and Flexprice `billing_commitment_test`, month ends and leap days: test_periods.py.
 - Lago, February 2024 at 7.00 in advance beside January's usage: which period a charge is due for is decided by
   `domain/billing.py`, not by rating.

@@ -376,12 +376,12 @@ def test_windows_tile_any_period(name: str, instant: datetime, length: timedelta
 
 
 def instants_from(
-    start: date, interval: Interval, anchor: Anchor, zone: ZoneInfo, *, until: date
+    start: date, interval: Interval, anchor: Anchor, zone: ZoneInfo, *, until: date, count: int = 1
 ) -> Iterator[BillingInstant]:
     instant = first_instant(start_of_day(start, zone), zone)
     while instant.local_date < until:
         yield instant
-        instant = next_instant(instant, interval=interval, anchor=anchor, anchor_date=start, zone=zone)
+        instant = next_instant(instant, interval=interval, anchor=anchor, anchor_date=start, zone=zone, count=count)
     yield instant
 
 
@@ -404,19 +404,74 @@ def dates_from(start: str, interval: Interval, anchor: Anchor, count: int) -> li
         ("month", "calendar", ["2026-01-15", "2026-02-01", "2026-03-01", "2026-04-01"]),
         ("month", "calendar", ["2026-12-01", "2027-01-01", "2027-02-01"]),
         ("year", "calendar", ["2026-06-15", "2027-01-01", "2028-01-01"]),
+        ("quarter", "calendar", ["2026-02-15", "2026-04-01", "2026-07-01", "2026-10-01", "2027-01-01"]),
+        ("quarter", "anniversary", ["2025-11-30", "2026-02-28", "2026-05-30", "2026-08-30"]),
+        ("quarter", "anniversary", ["2023-11-30", "2024-02-29", "2024-05-30"]),
+        ("week", "calendar", ["2026-12-30", "2027-01-04", "2027-01-11"]),  # a Wednesday, then Mondays
+        ("week", "anniversary", ["2026-12-30", "2027-01-06", "2027-01-13"]),
+        ("day", "calendar", ["2028-02-28", "2028-02-29", "2028-03-01"]),
+        ("day", "anniversary", ["2027-02-28", "2027-03-01", "2027-03-02"]),
     ],
 )
 def test_billing_dates_follow_the_anchor(interval: Interval, anchor: Anchor, dates: list[str]):
     assert dates_from(dates[0], interval, anchor, len(dates)) == dates
 
 
-@pytest.mark.parametrize("interval", ["month", "year"])
+@pytest.mark.parametrize(
+    ("interval", "count", "anchor", "dates"),
+    [
+        ("day", 10, "anniversary", ["2026-02-25", "2026-03-07", "2026-03-17"]),
+        # 9 131 days after Monday, 1 January 2001 comes 1 January 2026: 913 tens and one.
+        ("day", 10, "calendar", ["2026-01-05", "2026-01-10", "2026-01-20", "2026-01-30"]),
+        (
+            "week",
+            2,
+            "calendar",
+            ["2026-01-01", "2026-01-12", "2026-01-26"],
+        ),  # 1 304 weeks after it comes 29 December 2025
+        ("month", 2, "calendar", ["2026-02-10", "2026-03-01", "2026-05-01"]),
+        ("month", 6, "anniversary", ["2023-08-31", "2024-02-29", "2024-08-31"]),
+        ("year", 2, "calendar", ["2026-06-15", "2027-01-01", "2029-01-01"]),  # from odd years, as 2001 is one
+        ("year", 2, "anniversary", ["2024-02-29", "2026-02-28", "2028-02-29"]),
+    ],
+)
+def test_a_period_may_have_several_intervals(interval: Interval, count: int, anchor: Anchor, dates: list[str]):
+    """On the calendar they are counted from Monday, 1 January 2001, whenever the subscription began."""
+    found = instants_from(
+        date.fromisoformat(dates[0]), interval, anchor, ZoneInfo("Asia/Tokyo"), until=LAST, count=count
+    )
+
+    assert [next(found).local_date.isoformat() for _ in dates] == dates
+
+
+@pytest.mark.parametrize("interval", ["week", "month", "quarter", "year"])
 @pytest.mark.parametrize("anchor", ["calendar", "anniversary"])
 def test_billing_instants_of_every_zone_leave_no_gap_and_no_overlap(interval: Interval, anchor: Anchor):
-    """1990 to 2040; the anchors take turns, so that each day of a month meets many zones."""
+    """The anchors take turns, so that each day of a month meets many zones."""
     for number, zone in enumerate(distinct_zones()):
         start = FIRST + (number * 37 % 366) * DAY
-        check_instants(start, interval, anchor, zone)
+        check_instants(start, interval, anchor, zone, until=date(2002, 1, 1) if interval == "week" else LAST)
+
+
+@pytest.mark.parametrize("anchor", ["calendar", "anniversary"])
+def test_daily_instants_around_every_change_of_every_zone_leave_no_gap(anchor: Anchor):
+    """A day that a zone skips is no period: its date begins with the next one's, and is passed over."""
+    for zone in distinct_zones():
+        for at, _ in changes(zone)[1::7]:
+            start = at.date() - 2 * DAY
+            instants = list(instants_from(start, "day", anchor, zone, until=start + 5 * DAY))
+            days = [start + number * DAY for number in range(6)]
+            begin = {start_of_day(day, zone): day for day in reversed(days)}
+            assert [(item.at, item.local_date) for item in instants] == sorted(begin.items())
+
+
+def test_ten_days_in_every_zone_follow_one_another():
+    for number, zone in enumerate(distinct_zones()):
+        start, anchor = date(1992, 1, 1 + number % 31), get_args(Anchor)[number % 2]
+        instants = list(instants_from(start, "day", anchor, zone, until=date(1997, 1, 1), count=10))
+        days = {(after.local_date - before.local_date).days for before, after in pairwise(instants)}
+        assert days - {(instants[1].local_date - start).days} <= {10}
+        assert all(item.at == start_of_day(item.local_date, zone) for item in instants)
 
 
 @pytest.mark.parametrize("name", ["Africa/Cairo", "America/Havana", "America/Sao_Paulo", "Asia/Beirut", "Pacific/Apia"])
@@ -426,8 +481,8 @@ def test_billing_instants_of_every_anchor_leave_no_gap_and_no_overlap(name: str)
         check_instants(start, "month", "anniversary", ZoneInfo(name))
 
 
-def check_instants(start: date, interval: Interval, anchor: Anchor, zone: ZoneInfo) -> None:
-    instants = list(instants_from(start, interval, anchor, zone, until=LAST))
+def check_instants(start: date, interval: Interval, anchor: Anchor, zone: ZoneInfo, until: date = LAST) -> None:
+    instants = list(instants_from(start, interval, anchor, zone, until=until))
     counted = 0
     for before, after in pairwise(instants):
         first, end = full_dates(before.local_date, interval=interval, anchor=anchor, anchor_date=start)
@@ -449,15 +504,18 @@ def test_no_zone_loses_or_doubles_a_billing_day_in_fifty_years():
             assert used == whole == (full[1] - full[0]).days, (zone.key, before)
 
 
-@pytest.mark.parametrize("interval", ["month", "year"])
+@pytest.mark.parametrize("interval", get_args(Interval))
 @pytest.mark.parametrize("anchor", ["calendar", "anniversary"])
-@given(day=st.dates(date(1971, 1, 1), date(2100, 1, 1)), anchor_date=st.dates(date(1971, 1, 1), date(2100, 1, 1)))
-def test_every_date_lies_in_one_interval(interval: Interval, anchor: Anchor, day: date, anchor_date: date):
-    first, end = full_dates(day, interval=interval, anchor=anchor, anchor_date=anchor_date)
+@given(
+    day=st.dates(date(1971, 1, 1), date(2100, 1, 1)), anchor_date=st.dates(date(1971, 1, 1), date(2100, 1, 1)),
+    count=st.integers(1, 5),
+)  # fmt: skip
+def test_every_date_lies_in_one_interval(interval: Interval, anchor: Anchor, day: date, anchor_date: date, count: int):
+    first, end = full_dates(day, interval=interval, anchor=anchor, anchor_date=anchor_date, count=count)
 
     assert first <= day < end
     for other in (first, end - DAY):
-        assert full_dates(other, interval=interval, anchor=anchor, anchor_date=anchor_date) == (first, end)
+        assert full_dates(other, interval=interval, anchor=anchor, anchor_date=anchor_date, count=count) == (first, end)
 
 
 def test_a_subscription_starts_on_the_local_date_of_its_first_instant():
@@ -494,7 +552,7 @@ def test_a_date_that_is_over_already_in_the_new_zone_is_passed_over():
 @given(
     zones=st.lists(st.sampled_from(sorted(zoneinfo.available_timezones())), min_size=2, max_size=12),
     start=st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1)),  # noqa: DTZ001
-    interval=st.sampled_from(["month", "year"]),
+    interval=st.sampled_from(get_args(Interval)),
     anchor=st.sampled_from(["calendar", "anniversary"]),
 )
 def test_instants_go_forward_whatever_zone_the_tenant_moves_to(
@@ -587,7 +645,7 @@ def test_a_period_that_ran_in_another_zone_is_used_in_full_and_not_more():
 @given(
     name=st.sampled_from(sorted(zoneinfo.available_timezones())),
     day=st.dates(FIRST, LAST),
-    interval=st.sampled_from(["month", "year"]),
+    interval=st.sampled_from(get_args(Interval)),
     anchor=st.sampled_from(["calendar", "anniversary"]),
     cuts=st.lists(st.floats(0, 1, exclude_min=True, exclude_max=True), max_size=5),
     unit=st.sampled_from(["day", "second"]),
