@@ -29,7 +29,7 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
     "billed_charges", "billing_books", "catalog_change", "find_due", "keep_events", "list_unpriced", "rate_period",
-    "read_usage", "show_catalog",
+    "read_usage", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
@@ -37,6 +37,7 @@ OPERATIONS_CALLING_OTHERS = {
     ("close_period", "correct_period"),
     ("close_period", "issue_invoice"),
     ("settle_draft", "close_period"),
+    ("audit_books", "audit_credit"),
     *(("apply_catalog", f"put_{noun}") for noun in ("meter", "plan", "resource", "subscription", "tax_rate", "tenant")),
     ("apply_catalog", "publish_plan"),
     ("run_catalog_jobs", "catch_up_meters"),

@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.callers import SCOPES
+from app.domain.credit import CREDIT_KINDS
 from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 from app.domain.plans import MAX_INTERVAL_COUNT
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.wire.credit import MAX_PRIORITY
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
@@ -516,6 +518,7 @@ RUN = shown(
 )  # fmt: skip
 
 INVOICE_ID: Schema = {"type": "string", "pattern": "^inv_[0-9a-v]{52}$"}
+CREDIT_GRANT_ID: Schema = {"type": "string", "pattern": "^cg_[0-9a-v]{52}$"}
 DOCUMENT_TYPES = ("invoice", "credit_note", "statement")
 _TAX = {"category": one_of(CATEGORIES), "rate": DECIMAL}
 _PARTY = shown(
@@ -540,7 +543,11 @@ _DOCUMENT: dict[str, Schema] = {
     "type": one_of(DOCUMENT_TYPES), "number": {"type": ["string", "null"]}, "seller": KEY, "buyer": KEY,
     "parties": shown({"seller": _PARTY, "buyer": _PARTY}), "currency": CURRENCY, "language": one_of(LANGUAGES),
     "time_zone": ZONE, "period": PERIOD, "issued_at": nullable(INSTANT), "due_date": nullable(DAY),
-    "lines": {"type": "array", "items": ref("InvoiceLine")}, "net": DECIMAL,
+    "lines": {"type": "array", "items": ref("InvoiceLine")},
+    "allowances": {"type": "array", "items": shown(
+        {"description": {"type": "string"}, "amount": DECIMAL, "tax": shown(_TAX), "credit_grant": CREDIT_GRANT_ID}),
+        "description": "Promotional credit, which lowers the net before tax; on a credit note what goes back to it."},
+    "net": DECIMAL,
     "tax": {"type": "array", "items": shown(_TAX | {"base": DECIMAL, "amount": DECIMAL})}, "total": DECIMAL,
     "paid": DECIMAL, "credited": DECIMAL, "due": DECIMAL, "overdue": BOOLEAN, "hash": {"type": ["string", "null"]},
     "previous_hash": {"type": ["string", "null"]},
@@ -568,6 +575,50 @@ LINE_EVENTS["properties"]["verified"] = BOOLEAN | {
     "description": "True where count and identity sum of the events are those frozen with the line."
 }
 LINE_EVENTS["required"].append("verified")
+
+# --- credit ----------------------------------------------------------------------------------------------------------
+
+_PRIORITY = {"type": "integer", "minimum": 0, "maximum": MAX_PRIORITY,
+             "description": "The lowest number is used first; 50 where none is given."}  # fmt: skip
+_ANY_GRANT = {"priority": _PRIORITY, "effective_at": DAY_OR_INSTANT, "expires_at": DAY_OR_INSTANT,
+              "description": text(1000)}  # fmt: skip
+CREDIT_GRANT_SENT: Schema = {
+    "anyOf": [
+        sent({"tenant": KEY, "kind": one_of(("promotional", "prepaid")), "amount": AMOUNT | {"not": _ZERO_TEXT}},
+             _ANY_GRANT | {"currency": CURRENCY, "meter": {"type": "null"}, "charge": {"type": "null"}}),
+        sent({"tenant": KEY, "kind": one_of(("units",)), "amount": SIZE, "meter": KEY},
+             _ANY_GRANT | {"charge": KEY, "currency": {"type": "null"}}),
+    ],
+    "description": "`promotional` lowers the net of invoices, `prepaid` pays their total, `units` lower the quantity "
+    "of a meter before it is priced. It is in force from `effective_at` (where that is absent, for whatever is billed "
+    "after it was made) until before `expires_at`.",
+    "examples": [{"tenant": "acme", "kind": "prepaid", "amount": "100.00", "currency": "EUR",
+                  "description": "Voucher 17"}],
+}  # fmt: skip
+CREDIT_GRANT = shown(
+    {
+        "id": CREDIT_GRANT_ID, "tenant": KEY, "kind": one_of(CREDIT_KINDS), "amount": DECIMAL,
+        "currency": nullable(CURRENCY), "meter": nullable(KEY), "charge": nullable(KEY),
+        "priority": {"type": "integer"}, "status": one_of(("open", "spent", "expired", "voided")), "used": DECIMAL,
+        "left": DECIMAL, "expired": DECIMAL, "voided": DECIMAL, "effective_at": nullable(INSTANT),
+        "expires_at": nullable(INSTANT), "description": {"type": "string"}, "created_at": INSTANT,
+        "voided_at": nullable(INSTANT), "void_reason": {"type": ["string", "null"]},
+    },
+    description="`amount` is the sum of `used`, `left`, `expired` and `voided`.",
+)  # fmt: skip
+_NUMBERED = nullable(shown({"id": INVOICE_ID, "number": {"type": "string"}}))
+CREDIT_USE = shown(
+    {
+        "sequence": {"type": "integer", "minimum": 1}, "kind": one_of(("use", "return", "void")), "amount": DECIMAL,
+        "document": _NUMBERED, "invoice": _NUMBERED, "line": {"type": ["string", "null"]}, "created_at": INSTANT,
+    },
+    description="One entry of the ledger. `document` is what it came with, `invoice` what it lowered or paid; what "
+    "goes back to the grant is negative.",
+)  # fmt: skip
+CREDIT_GRANT_WITH_USES = shown(
+    CREDIT_GRANT["properties"] | {"uses": {"type": "array", "items": ref("CreditUse")}},
+    description="With its last 100 uses, the newest first.",
+)
 
 # --- other meters' clients -------------------------------------------------------------------------------------------
 
@@ -640,6 +691,10 @@ SCHEMAS: dict[str, Schema] = {
     "CancelledEvent": CANCELLED, "Release": RELEASE, "Job": JOB, "Usage": USAGE,
     "BillingRunSent": RUN_SENT, "BillingRun": RUN, "InvoiceLine": LINE, "Invoice": INVOICE,
     "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,
+    "CreditGrantSent": CREDIT_GRANT_SENT, "CreditGrant": CREDIT_GRANT, "CreditGrants": page_of(ref("CreditGrant")),
+    "CreditGrantWithUses": CREDIT_GRANT_WITH_USES, "CreditUse": CREDIT_USE, "CreditUses": page_of(ref("CreditUse")),
+    "CreditVoid": sent({}, {"reason": text(1000)}, examples=[{"reason": "granted by mistake"}]),
+    "CreditApplication": sent({}, {"invoice": text()}, examples=[{}]),
     "OpenMeterMeter": OPENMETER_METER, "OpenMeterMeters": {"type": "array", "items": ref("OpenMeterMeter")},
     "OpenMeterEvents": {"type": "array", "items": OPENMETER_EVENT}, "OpenMeterQuestion": OPENMETER_QUESTION,
     "OpenMeterResult": OPENMETER_RESULT, "LagoEventSent": LAGO_EVENT_SENT, "LagoEventsSent": LAGO_EVENTS_SENT,

@@ -1,9 +1,10 @@
 """What does an invoice look like as a table?
 
-One row for each component and each allowance of a line, so that the column `amount` adds up to the line and to the
-document's net: 30.00 and 5.00 for two tiers and -3.50 for a discount make a line of 31.50. Facts of the line, of its
-VAT group and of the document are repeated on its rows. Numbers are plain decimals, instants RFC 3339 in UTC, periods
-half-open, whatever the language of the document; an allowance is negative here.
+One row for each component and each allowance of a line, and for the credit that lowers the net, so that the column
+`amount` adds up to the lines and to the document's net: 30.00 and 5.00 for two tiers and -3.50 for a discount make a
+line of 31.50. Facts of the line, of its VAT group and of the document are repeated on its rows. Numbers are plain
+decimals, instants RFC 3339 in UTC, periods half-open, whatever the language of the document; what is taken off is
+negative here.
 
 A line without components has one row of type `line`, a document without lines one of type `document`.
 """
@@ -20,6 +21,7 @@ from decimal import Decimal
 from app.domain.invoices import Invoice, InvoiceLine, Party
 from app.domain.money import amount_text, plain, round_amount
 from app.domain.periods import local_date, parse_zone
+from app.domain.tax import TaxRate
 
 COLUMNS = (
     "document_number", "document_type", "document_status", "document_id", "issue_date", "issued_at", "due_date",
@@ -56,6 +58,12 @@ def _rows(invoice: Invoice) -> Iterator[dict[str, str]]:
         facts = _line(line, invoice)
         for row in _parts(line, invoice.currency):
             yield facts | row
+    for use in invoice.allowances:
+        yield _group(use.tax, invoice) | {
+            "row_type": "credit",
+            "description": _text(use.description),
+            "amount": amount_text(-use.amount, invoice.currency),
+        }
 
 
 def _parts(line: InvoiceLine, currency: str) -> Iterator[dict[str, str]]:
@@ -80,8 +88,6 @@ def _parts(line: InvoiceLine, currency: str) -> Iterator[dict[str, str]]:
 
 
 def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, str]:
-    tax = line.tax
-    group = next((g for g in invoice.tax if (g.category, g.rate) == (tax.category, tax.rate)), None)
     return {
         "line": _text(line.id),
         "line_kind": line.kind,
@@ -94,6 +100,13 @@ def _line(line: InvoiceLine, invoice: Invoice) -> dict[str, str]:
         "line_quantity": plain(line.quantity),
         "unit": _text(line.unit),
         "line_amount": amount_text(line.amount, invoice.currency),
+        **_group(line.tax, invoice),
+    }
+
+
+def _group(tax: TaxRate, invoice: Invoice) -> dict[str, str]:
+    group = next((g for g in invoice.tax if (g.category, g.rate) == (tax.category, tax.rate)), None)
+    return {
         "tax_category": tax.category,
         "tax_rate": plain(tax.rate),
         "tax_base": _amount(group.base if group else None, invoice),

@@ -206,8 +206,15 @@ def _tax(invoice: Invoice, language: Language) -> dict[str, Any]:
 def _totals(invoice: Invoice, language: Language) -> list[tuple[str, str]]:
     texts, currency = TEXTS[language], invoice.currency
     tax = round_amount(invoice.total - invoice.net, currency)
-    rows = (("net", invoice.net), ("tax_total", tax), ("total", invoice.total))
-    return [(texts[label], wording.amount(number, currency, language)) for label, number in rows]
+    rows = [(texts[label], number) for label, number in _before_net(invoice)]
+    rows += [(wording.allowance(use.description, language), -use.amount) for use in invoice.allowances]
+    rows += [(texts["net"], invoice.net), (texts["tax_total"], tax), (texts["total"], invoice.total)]
+    return [(label, wording.amount(number, currency, language)) for label, number in rows]
+
+
+def _before_net(invoice: Invoice) -> list[tuple[str, Decimal]]:
+    """The sum of the lines, where credit comes between it and the net."""
+    return [("lines_total", sum((line.amount for line in invoice.lines), ZERO))] if invoice.allowances else []
 
 
 def _due(invoice: Invoice, language: Language) -> dict[str, str | None]:

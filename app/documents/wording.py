@@ -51,6 +51,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "rate": "Rate",
         "base": "Taxable amount",
         "vat_amount": "VAT amount",
+        "lines_total": "Sum of the lines",
+        "promotional_credit": "Promotional credit",
         "net": "Net amount",
         "tax_total": "Total VAT",
         "total": "Total",
@@ -109,6 +111,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "rate": "Taux",
         "base": "Base HT",
         "vat_amount": "Montant de TVA",
+        "lines_total": "Total des lignes",
+        "promotional_credit": "Crédit promotionnel",
         "net": "Total HT",
         "tax_total": "Total TVA",
         "total": "Total TTC",
@@ -298,6 +302,8 @@ def component(item: Component, language: Language) -> str:
 def allowance(description: str, language: Language) -> str:
     """The description of an allowance; `discount` and `discount 10 %`, the service's own words, in the language."""
     texts = TEXTS[language]
+    if description == "promotional credit":
+        return texts["promotional_credit"]
     word, _, rest = description.partition(" ")
     if word != "discount":
         return description

@@ -45,3 +45,10 @@ def parse_public_id(prefix: str, text: str) -> tuple[UUID, UUID] | None:
     if public_id(prefix, UUID(bytes=raw[:16]), UUID(bytes=raw[16:])) != text:
         return None
     return UUID(bytes=raw[:16]), UUID(bytes=raw[16:])
+
+
+def tenant_of(public: str) -> UUID:
+    """The tenant inside a public id that this service made."""
+    key = parse_public_id(public.partition("_")[0], public)
+    assert key is not None, "a public id carries its tenant"
+    return key[0]

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from app.domain.charge_models import Component
+from app.domain.credit import CreditUse
 from app.domain.events import instant_text
 from app.domain.money import ZERO, plain, round_amount
 from app.domain.periods import Period
@@ -96,6 +97,7 @@ class Invoice:
     hash: str = ""
     previous_hash: str = ""
     references: tuple[Reference, ...] = ()
+    allowances: tuple[CreditUse, ...] = ()
     paid: Decimal = Decimal(0)
     credited: Decimal = Decimal(0)
 
@@ -106,15 +108,19 @@ def numbered_lines(lines: Iterable[InvoiceLine]) -> tuple[InvoiceLine, ...]:
 
 
 def totals(
-    lines: tuple[InvoiceLine, ...], currency: str, *, credited: tuple[TaxGroup, ...] = ()
-) -> tuple[Decimal, tuple[TaxGroup, ...], Decimal]:
+    lines: tuple[InvoiceLine, ...], currency: str, *, allowances: tuple[CreditUse, ...] = (),
+    credited: tuple[TaxGroup, ...] = (),
+) -> tuple[Decimal, tuple[TaxGroup, ...], Decimal]:  # fmt: skip
     """Net, VAT by group, and total of a document (EN 16931, BR-CO-10 to BR-CO-17).
+
+    `allowances` are the credit that lowers the net of its VAT group, before tax.
 
     For a credit note `credited` is what earlier notes on the same invoice took back: its VAT is that of the cumulative
     base less the VAT credited before, so that any number of notes adds up to the invoice's VAT to the cent.
     """
-    net = sum((line.amount for line in lines), ZERO)
-    groups = group_tax(((line.tax, line.amount) for line in lines), currency)
+    amounts = [(line.tax, line.amount) for line in lines] + [(use.tax, -use.amount) for use in allowances]
+    net = sum((amount for _, amount in amounts), ZERO)
+    groups = group_tax(amounts, currency)
     before = {(group.category, group.rate): group for group in credited}
     groups = tuple(_less_credited(group, before.get((group.category, group.rate)), currency) for group in groups)
     return net, groups, net + sum((group.amount for group in groups), ZERO)
@@ -143,7 +149,19 @@ def content(invoice: Invoice) -> dict[str, Any]:
         "total": plain(invoice.total),
         "references": [[item.invoice_id, item.number, instant_text(item.issued_at)] for item in invoice.references],
         "previous_hash": invoice.previous_hash,
-    }  # fmt: skip
+    } | _allowances_content(invoice.allowances)  # fmt: skip
+
+
+def _allowances_content(allowances: tuple[CreditUse, ...]) -> dict[str, Any]:
+    """Nothing where there are none: a document from before there was credit keeps its hash."""
+    if not allowances:
+        return {}
+    return {
+        "allowances": [
+            [use.grant_id.hex, use.description, plain(use.amount), use.tax.category, plain(use.tax.rate)]
+            for use in allowances
+        ]
+    }
 
 
 def line_content(line: InvoiceLine) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import decimal
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 EXACT = decimal.Context(
@@ -60,6 +61,27 @@ def round_amount(amount: Decimal, currency: str) -> Decimal:
     """The amount to the currency's smallest unit, half away from zero; never a negative zero."""
     rounded = amount.quantize(_SMALLEST_UNIT[currency], decimal.ROUND_HALF_UP)
     return rounded if rounded else abs(rounded)
+
+
+def split_pro_rata(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
+    """Parts of the total in proportion to the weights, each a whole number of the currency's smallest unit; they sum to
+    the total exactly. What rounding down leaves over goes, unit by unit, to the parts that lost most, the first first.
+
+    The total is 0 or more, no weight is negative, and some weight is above 0 where the total is. No part is above its
+    weight where the total is not above their sum. 10.00 over 100, 50, 30 and 20 is 5.00, 2.50, 1.50 and 1.00.
+    """
+    unit, whole = _SMALLEST_UNIT[currency], sum(weights, ZERO)
+    assert total >= 0 and (whole > 0 or not total), "a total is split over something"
+    if not total:
+        return [ZERO for _ in weights]
+    # In whole units throughout: a quotient would be cut off at the precision of the context, and may cost one.
+    scaled = [total * weight for weight in weights]
+    parts = [(amount // (whole * unit)) * unit for amount in scaled]
+    losses = [amount - part * whole for amount, part in zip(scaled, parts, strict=True)]
+    left = int((total - sum(parts, ZERO)) / unit)
+    for index in sorted(range(len(parts)), key=lambda at: (-losses[at], at))[:left]:
+        parts[index] += unit
+    return parts
 
 
 def parse_decimal(text: str) -> Decimal:

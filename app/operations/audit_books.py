@@ -2,7 +2,8 @@
 
 Events: identity and content digest of each row. Buckets: each against the fold of its events. Lines: each against the
 rating of its own trace. Documents: totals, numbers without gap, hashes and their chain; and of every charge and
-stretch, that all documents together billed what it was rated to last. Also listed, and no difference: `unpriced`
+stretch, that all documents together billed what it was rated to last. Credit: every grant against its ledger, and every
+entry of that against the document that it names. Also listed, and no difference: `unpriced`
 usage, and meters that are still being built (their buckets are not whole yet).
 """
 
@@ -24,6 +25,7 @@ from app.domain.invoices import InvoiceLine, content_hash, line_digest, totals
 from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
 from app.domain.tax import TaxGroup, summed_groups
+from app.operations.audit_credit import Difference, credit_differences
 from app.operations.billed_charges import billed_charges
 from app.operations.list_unpriced import list_unpriced
 from app.operations.rate_period import rate_trace, rated_to_trace, result_of
@@ -34,17 +36,6 @@ from app.storage.event_store import StoredEvent
 from app.storage.invoice_store import NO_SERIES, SeriesState, StoredInvoice
 
 _PAGE = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One row that is not what it should be. `table` and `row` name it; `expected` and `found` are texts."""
-
-    table: str
-    row: dict[str, str]
-    what: str
-    expected: str
-    found: str
 
 
 @dataclass
@@ -82,6 +73,7 @@ def _audit(connection: Connection, now: datetime, progress: Progress) -> Audit:
     for seller_id, series in invoice_store.all_series(connection):
         _audit_series(connection, audit, seller_id, series, keys, progress)
     _audit_billed(connection, audit)
+    audit.differences += credit_differences(connection, keys)
     audit.unpriced = list_unpriced(connection, through=now)
     return audit
 
@@ -272,7 +264,7 @@ def _check_document(
         earlier = credited.setdefault((place.tenant_id, place.credits_id), [])
         before = summed_groups(earlier)
         earlier.extend(invoice.tax)
-    net, groups, total = totals(invoice.lines, invoice.currency, credited=before)
+    net, groups, total = totals(invoice.lines, invoice.currency, allowances=invoice.allowances, credited=before)
     for name, wanted, found in (
         ("net", net, invoice.net), ("total", total, invoice.total), ("tax", groups, invoice.tax),
     ):  # fmt: skip

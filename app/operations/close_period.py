@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.billing import BillingPeriod, extend_instants, period_between
+from app.domain.credit import CreditUse
 from app.domain.errors import EarlierPeriodOpen, NotFound
 from app.domain.ids import new_id, public_id
 from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals
@@ -27,7 +28,8 @@ from app.operations.correct_period import Correction, corrections
 from app.operations.find_due import charges_at_start
 from app.operations.issue_invoice import issue_draft
 from app.operations.rate_period import Billable
-from app.storage import billing_store, invoice_store, subscription_store, tenant_store
+from app.operations.use_credit import promotional_returns, promotional_uses
+from app.storage import billing_store, credit_store, invoice_store, subscription_store, tenant_store
 from app.storage.billing_store import InstantRow
 from app.storage.catalog_snapshot import hold_version
 from app.storage.invoice_store import Place, StoredInvoice
@@ -46,6 +48,8 @@ def open_books(connection: Connection, tenant_id: UUID, subscription_id: UUID) -
     hold_version(connection)
     if not billing_store.lock_subscription(connection, tenant_id, subscription_id):
         raise NotFound("There is no such subscription.")
+    # The second: of two closes of one tenant one sees what the other leaves of its credit.
+    credit_store.lock_account(connection, tenant_id)
     subscription = subscription_store.find_by_id(connection, tenant_id, subscription_id)
     assert subscription is not None
     return books_of(connection, subscription)
@@ -75,7 +79,7 @@ def close_period(
     known = _discard_drafts(connection, books, at, type="invoice")
     if lines and period is not None:
         place = _place(books, at, known=known)
-        draft = _document(books, "invoice", lines, period, place)
+        draft = _invoice(connection, books, lines, period, place)
         documents.append(_save(connection, draft, place, issue=issue, now=now, terms_days=terms_days))
     documents += _credit(connection, books, found, at, issue=issue, now=now, terms_days=terms_days)
     if issue:
@@ -100,7 +104,7 @@ def correct_only(
         place = _place(books, books.subscription.end or through, slot=_slot(found), known=known)
         if more:
             lines = [_difference_line(books, item) for item in more]
-            draft_invoice = _document(books, "invoice", lines, lines[0].period, place)
+            draft_invoice = _invoice(connection, books, lines, lines[0].period, place)
             documents.append(_save(connection, draft_invoice, place, issue=issue, now=now, terms_days=terms_days))
     return Closed(tuple(documents))
 
@@ -210,24 +214,25 @@ def _credit(
         assert seller is not None
         of_seller = replace(books, seller=seller)
         place = _place(of_seller, at, slot=slot, credits_id=invoice_id, known=known)
-        before = _credited_before(connection, original)
+        earlier = _earlier_notes(connection, original)
         note = _document(
-            of_seller, "credit_note", note_lines, original.invoice.period, place, original=original, credited=before
-        )
+            of_seller, "credit_note", note_lines, original.invoice.period, place, original=original,
+            allowances=promotional_returns(original, earlier, note_lines),
+            credited=summed_groups(group for stored in earlier for group in stored.invoice.tax),
+        )  # fmt: skip
         notes.append(_save(connection, note, place, issue=issue, now=now, terms_days=terms_days))
     return notes
 
 
-def _credited_before(connection: Connection, original: StoredInvoice) -> tuple[TaxGroup, ...]:
-    """What earlier credit notes on the document took back, by VAT group."""
-    notes = [
+def _earlier_notes(connection: Connection, original: StoredInvoice) -> list[StoredInvoice]:
+    """The credit notes on the document that are issued."""
+    return [
         stored
         for stored in invoice_store.issued_of_subscription(
             connection, original.place.tenant_id, original.place.subscription_id
         )
         if stored.place.credits_id == original.place.invoice_id
     ]
-    return summed_groups(group for stored in notes for group in stored.invoice.tax)
 
 
 def _place(
@@ -242,13 +247,23 @@ def _place(
     )
 
 
+def _invoice(
+    connection: Connection, books: Books, lines: Sequence[InvoiceLine], period: Period, place: Place
+) -> Invoice:
+    """The draft of an invoice, less the promotional credit that it takes."""
+    uses = promotional_uses(
+        connection, place.tenant_id, lines, currency=books.terms.currency, at=place.billing_at
+    )  # fmt: skip
+    return _document(books, "invoice", lines, period, place, allowances=uses)
+
+
 def _document(
     books: Books, type: InvoiceType, lines: Sequence[InvoiceLine], period: Period, place: Place, *,
-    original: StoredInvoice | None = None, credited: tuple[TaxGroup, ...] = (),
+    original: StoredInvoice | None = None, allowances: tuple[CreditUse, ...] = (), credited: tuple[TaxGroup, ...] = (),
 ) -> Invoice:  # fmt: skip
     numbered = numbered_lines(lines)
     currency = books.terms.currency
-    net, groups, total = totals(numbered, currency, credited=credited)
+    net, groups, total = totals(numbered, currency, allowances=allowances, credited=credited)
     references: tuple[Reference, ...] = ()
     if original is not None:
         invoice = original.invoice
@@ -258,6 +273,7 @@ def _document(
         id=public_id("inv", place.tenant_id, place.invoice_id), type=type, status="draft", seller=party(books.seller),
         buyer=party(books.buyer), currency=currency, language=books.buyer.language, time_zone=books.buyer.time_zone,
         period=period, lines=numbered, net=net, tax=groups, total=total, references=references,
+        allowances=allowances,
     )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""Number a draft, chain it to the document before it, freeze it: in the transaction that also settles its instant."""
+"""Number a draft, chain it to the document before it, freeze it, book the credit that it uses: in the transaction that
+also settles its instant."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from app.domain.invoices import content_hash
 from app.domain.periods import local_date
+from app.operations.use_credit import book_issued
 from app.storage import invoice_store, tenant_store
 from app.storage.invoice_store import SeriesState, StoredInvoice
 
@@ -36,4 +38,5 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     issued = replace(numbered, hash=content_hash(numbered))
     moved = SeriesState(year, sequence, series.total + 1, issued.hash, issued_at)
     invoice_store.save_issued(connection, issued, place, moved)
-    return StoredInvoice(issued, place, moved.total)
+    paid = book_issued(connection, StoredInvoice(issued, place, moved.total), now=issued_at)
+    return StoredInvoice(replace(issued, paid=paid), place, moved.total)

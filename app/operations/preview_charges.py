@@ -14,6 +14,7 @@ from app.domain.ids import NOBODY, public_id
 from app.domain.invoices import Invoice, InvoiceLine, numbered_lines, totals
 from app.domain.periods import Period
 from app.operations.billing_books import Books, billables, books_of, charge_lines, party
+from app.operations.use_credit import promotional_uses
 from app.storage import billing_store, subscription_store
 from app.storage.database import Database
 
@@ -41,12 +42,15 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
     if not lines:
         raise CannotBill("Nothing is charged in the open period.")
     numbered = numbered_lines(lines)
-    net, groups, total = totals(numbered, books.terms.currency)
     whole = Period(min(item.start for item in periods), max(item.end for item in periods))
+    currency = books.terms.currency
+    credit = promotional_uses(connection, tenant_id, numbered, currency=currency, at=whole.end)
+    net, groups, total = totals(numbered, currency, allowances=credit)
     return Invoice(
         id=public_id("inv", tenant_id, NOBODY), type="invoice", status="draft", seller=party(books.seller),
-        buyer=party(books.buyer), currency=books.terms.currency, language=books.buyer.language,
+        buyer=party(books.buyer), currency=currency, language=books.buyer.language,
         time_zone=books.buyer.time_zone, period=whole, lines=numbered, net=net, tax=groups, total=total,
+        allowances=credit,
     )  # fmt: skip
 
 

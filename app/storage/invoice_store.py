@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.charge_models import Component
+from app.domain.credit import CreditUse
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import public_id
 from app.domain.invoices import Address, Invoice, InvoiceLine, InvoiceType, Party, Reference, line_digest
@@ -22,6 +23,7 @@ from app.domain.money import ZERO, plain
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
 from app.domain.tax import TaxGroup, TaxRate
+from app.storage.credit_store import paid_totals
 from app.storage.tables import invoice_files, invoice_lines, invoices, number_series
 from app.storage.upserts import insert_missing
 
@@ -65,6 +67,7 @@ def save_draft(connection: Connection, invoice: Invoice, place: Place, now: date
             period_start=period.start, period_end=period.end, net=invoice.net, tax=_tax_text(invoice.tax),
             total=invoice.total, subscription_id=place.subscription_id, billing_at=place.billing_at, slot=place.slot,
             credits_id=place.credits_id, references=_references_text(invoice.references), created_at=now,
+            allowances=_allowances_text(invoice.allowances),
         )
     )  # fmt: skip
     rows = [_line_values(place, position, line) for position, line in enumerate(invoice.lines, 1)]
@@ -192,6 +195,20 @@ def issued_of_subscription(connection: Connection, tenant_id: UUID, subscription
     return _stored(connection, query.order_by(invoices.c.sequence))
 
 
+def issued_to(connection: Connection, tenant_id: UUID) -> list[StoredInvoice]:
+    """All that was issued to the tenant, in order of making."""
+    query = sa.select(invoices).where(invoices.c.tenant_id == tenant_id, invoices.c.status == "issued")
+    return _stored(connection, query.order_by(invoices.c.invoice_id))
+
+
+def numbers_of(connection: Connection, tenant_id: UUID, ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The numbers of these documents of the tenant."""
+    query = sa.select(invoices.c.invoice_id, invoices.c.number).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.invoice_id.in_(sorted(set(ids)))
+    )
+    return {row.invoice_id: row.number for row in connection.execute(query)}
+
+
 def billed_stretches(
     connection: Connection, tenant_id: UUID, subscription_id: UUID, *, after: datetime
 ) -> list[tuple[str, Period]]:
@@ -296,11 +313,11 @@ def _stored(connection: Connection, query: sa.Select[Any]) -> list[StoredInvoice
     rows = list(connection.execute(query).mappings())
     keys = [(row["tenant_id"], row["invoice_id"]) for row in rows]
     lines = _lines(connection, keys)
-    credited = credited_totals(
-        connection, [key for key, row in zip(keys, rows, strict=True) if row["status"] == "issued"]
-    )
+    issued = [key for key, row in zip(keys, rows, strict=True) if row["status"] == "issued"]
+    credited, paid = credited_totals(connection, issued), paid_totals(connection, issued)
     return [
-        _stored_invoice(row, lines.get(key, ()), credited.get(key, ZERO)) for row, key in zip(rows, keys, strict=True)
+        _stored_invoice(row, lines.get(key, ()), credited=credited.get(key, ZERO), paid=paid.get(key, ZERO))
+        for row, key in zip(rows, keys, strict=True)
     ]
 
 
@@ -332,7 +349,9 @@ def _line(row: RowMapping) -> InvoiceLine:
     )  # fmt: skip
 
 
-def _stored_invoice(row: RowMapping, lines: tuple[InvoiceLine, ...], credited: Decimal) -> StoredInvoice:
+def _stored_invoice(
+    row: RowMapping, lines: tuple[InvoiceLine, ...], *, credited: Decimal, paid: Decimal
+) -> StoredInvoice:
     place = Place(
         row["tenant_id"], row["invoice_id"], row["seller_id"], row["subscription_id"], row["billing_at"], row["slot"],
         row["credits_id"],
@@ -345,8 +364,9 @@ def _stored_invoice(row: RowMapping, lines: tuple[InvoiceLine, ...], credited: D
         total=row["total"], number=row["number"], issued_at=row["issued_at"], due_date=row["due_date"],
         hash=row["hash"], previous_hash=row["previous_hash"],
         references=tuple(Reference(i, n, parse_instant(t)) for i, n, t in json.loads(row["references"])),
+        allowances=_allowances(row["allowances"]),
     )  # fmt: skip
-    return StoredInvoice(replace(invoice, credited=credited), place, row["sequence"])
+    return StoredInvoice(replace(invoice, credited=credited, paid=paid), place, row["sequence"])
 
 
 def _party_text(party: Party) -> str:
@@ -361,6 +381,18 @@ def _party(text: str) -> Party:
 
 def _tax_text(groups: Iterable[TaxGroup]) -> str:
     return json.dumps([[g.category, plain(g.rate), plain(g.base), plain(g.amount)] for g in groups])
+
+
+def _allowances_text(uses: Iterable[CreditUse]) -> str:
+    rows = [[u.grant_id.hex, u.description, plain(u.amount), u.tax.category, plain(u.tax.rate)] for u in uses]
+    return json.dumps(rows, ensure_ascii=False) if rows else ""
+
+
+def _allowances(text: str) -> tuple[CreditUse, ...]:
+    return tuple(
+        CreditUse(UUID(hex=grant), description, Decimal(amount), TaxRate(category, Decimal(rate)))
+        for grant, description, amount, category, rate in (json.loads(text) if text else ())
+    )
 
 
 def _references_text(references: Iterable[Reference]) -> str:

@@ -189,6 +189,7 @@ invoices = _table(
     _instant("billing_at"), _text("slot"),  # '' for the instant's invoice; for a credit note, what it credits
     Column("credits_id", Id, nullable=True),  # the invoice that a credit note lowers
     _text("references"), _instant("created_at"),
+    _text("allowances", ""),  # JSON of the credit that lowers the net; '' where there is none
     UniqueConstraint("tenant_id", "subscription_id", "billing_at", "type", "slot"),
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "credits_id"),
     Index(None, "seller_id", "series", "sequence"),
@@ -216,6 +217,39 @@ number_series = _table(  # one row a seller and series: the only place where a n
     "number_series", "distributed", _key("tenant_id", Id), _key("series"),
     Column("year", sa.Integer, nullable=False), Column("sequence", sa.BigInteger, nullable=False),
     Column("total", sa.BigInteger, nullable=False), _text("last_hash"), _instant("last_issued_at", nullable=True),
+)  # fmt: skip
+
+# --- credit -----------------------------------------------------------------------------------------------------------
+
+credit_accounts = _table(  # one row a tenant that was ever granted credit: whoever reads or moves credit locks it first
+    "credit_accounts", "distributed", _key("tenant_id", Id),
+    Column("entries", sa.BigInteger, nullable=False),  # how many entries its ledger has
+    ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
+)  # fmt: skip
+
+credit_grants = _table(
+    "credit_grants", "distributed", _key("tenant_id", Id), _key("grant_id", Id),
+    _text("kind"),  # promotional, prepaid or units
+    _text("currency"), _text("meter"), _text("charge"), _amount("amount"),
+    _amount("left"),  # the amount less every entry of the ledger; the audit holds the two against each other
+    Column("open", sa.Boolean, nullable=False),  # there is something left and it is not voided
+    Column("priority", sa.Integer, nullable=False), _instant("effective_at", nullable=True),
+    _instant("expires_at", nullable=True), _text("description"), _instant("created_at"),
+    _instant("voided_at", nullable=True), _text("void_reason", ""),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "open", "kind"),
+)  # fmt: skip
+
+credit_entries = _table(  # the ledger: rows are added and never change
+    "credit_entries", "distributed", _key("tenant_id", Id), _key("sequence", sa.BigInteger),
+    Column("grant_id", Id, nullable=False), _text("kind"),  # use, return or void
+    _amount("amount"), Column("document_id", Id, nullable=True),  # the issued document that it came with
+    Column("invoice_id", Id, nullable=True),  # the invoice that it lowered or paid
+    _text("line", ""), _instant("created_at"),
+    ForeignKeyConstraint(["tenant_id", "grant_id"], ["credit_grants.tenant_id", "credit_grants.grant_id"]),
+    ForeignKeyConstraint(["tenant_id", "document_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+    ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+    Index(None, "tenant_id", "grant_id", "sequence"), Index(None, "tenant_id", "invoice_id"),
+    Index(None, "tenant_id", "document_id"),
 )  # fmt: skip
 
 # --- work -------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from app.domain.events import instant_text
+from app.domain.ids import public_id, tenant_of
 from app.domain.invoices import Invoice, InvoiceLine, Party, due, is_overdue
 from app.domain.money import amount_text, plain
 from app.domain.periods import Period
@@ -15,6 +16,7 @@ from app.domain.tax import TaxRate
 def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
     """The document; `number`, `issued_at`, `due_date` and hashes are null in a draft."""
     currency = invoice.currency
+    tenant_id = tenant_of(invoice.id)
 
     def money(amount: Any) -> str:
         return amount_text(amount, currency)
@@ -27,7 +29,15 @@ def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
         "period": period_to_wire(invoice.period),
         "issued_at": instant_text(invoice.issued_at) if invoice.issued_at else None,
         "due_date": invoice.due_date.isoformat() if invoice.due_date else None,
-        "lines": [line_to_wire(line, currency) for line in invoice.lines], "net": money(invoice.net),
+        "lines": [line_to_wire(line, currency) for line in invoice.lines],
+        "allowances": [
+            {
+                "description": use.description, "amount": money(use.amount), "tax": tax_to_wire(use.tax),
+                "credit_grant": public_id("cg", tenant_id, use.grant_id),
+            }
+            for use in invoice.allowances
+        ],
+        "net": money(invoice.net),
         "tax": [
             tax_to_wire(TaxRate(group.category, group.rate))
             | {"base": money(group.base), "amount": money(group.amount)}

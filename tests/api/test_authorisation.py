@@ -63,6 +63,7 @@ class Things:
     credit: str
     run: str
     job: str
+    grant: str
     meter: str = "energy"
     tax_rate: str = "standard"
     plan: str = "standard"
@@ -295,6 +296,34 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(asked("/v1/invoices/{issued}/discard"), "own", (409,)),),
     ),
     Route(
+        "POST", "/v1/credit-grants", ("finance",),
+        (
+            Ask(
+                told("/v1/credit-grants", lambda things: {"tenant": things.tenant, "kind": "prepaid", "amount": "1"}),
+                "refused", (201,), (422,),
+            ),
+        ),
+    ),
+    Route(
+        "GET", "/v1/credit-grants", ("read",),
+        (
+            Ask(asked("/v1/credit-grants"), "listed"),
+            Ask(asked("/v1/credit-grants", tenant="{tenant}"), "own"),
+            Ask(asked("/v1/credit-grants", kind="prepaid"), "listed"),
+        ),
+        ("tenant", "kind"),
+    ),
+    Route("GET", "/v1/credit-grants/{id}", ("read",), (Ask(asked("/v1/credit-grants/{grant}"), "own"),)),
+    Route("GET", "/v1/credit-grants/{id}/uses", ("read",), (Ask(asked("/v1/credit-grants/{grant}/uses"), "own"),)),
+    Route(
+        "POST", "/v1/credit-grants/{id}/apply", ("finance",),
+        (Ask(told("/v1/credit-grants/{grant}/apply", lambda _: {}), "refused", (200, 409)),),
+    ),
+    Route(
+        "POST", "/v1/credit-grants/{id}/void", ("finance",),
+        (Ask(told("/v1/credit-grants/{grant}/void", lambda _: {"reason": "a test"}), "refused"),),
+    ),
+    Route(
         "POST", "/openmeter/api/v1/events", ("ingest",),
         (Ask(told("/openmeter/api/v1/events", posted), "own", (204,), (204,), (400,)),),
     ),
@@ -500,8 +529,16 @@ def _things(api: Api, key: str, job: str) -> Things:
     return Things(
         tenant=key, subject=f"{key}-badge", resource=f"{key}-post", subscription=f"{key}-sub", event=f"{key}-posted",
         cancellable=f"{key}-cancellable", issued=issued["id"], number=issued["number"], draft=draft["id"],
-        credit=credit["id"], run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, put=put,
+        credit=credit["id"], run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, grant=_granted(api, key),
+        put=put,
     )  # fmt: skip
+
+
+def _granted(api: Api, key: str) -> str:
+    """A grant that a bill has used."""
+    made = api.post("/v1/credit-grants", {"tenant": key, "kind": "prepaid", "amount": "9", "description": f"{key} 9"})
+    api.post(f"/v1/credit-grants/{made['id']}/apply", {})
+    return str(made["id"])
 
 
 def _missing(like: Things) -> Things:
@@ -517,8 +554,9 @@ def _missing(like: Things) -> Things:
     return Things(
         tenant="nowhere", subject="nowhere-badge", resource="nowhere-post", subscription="nowhere-sub",
         event="nowhere-posted", cancellable="nowhere-cancellable", issued=nothing[0], number="1999-000001",
-        draft=nothing[1], credit=nothing[2], run=str(UUID(int=4)), job=str(UUID(int=5)), meter="nowhere-meter",
-        tax_rate="nowhere-rate", plan="nowhere-plan", put=put,
+        draft=nothing[1], credit=nothing[2], run=str(UUID(int=4)), job=str(UUID(int=5)),
+        grant=public_id("cg", UUID(int=6), UUID(int=6)),
+        meter="nowhere-meter", tax_rate="nowhere-rate", plan="nowhere-plan", put=put,
     )  # fmt: skip
 
 
@@ -545,7 +583,7 @@ def marks(api: Api) -> dict[str, frozenset[str]]:
 def _texts_about(api: Api, key: str) -> Iterator[str]:
     for path in (
         f"/v1/tenants/{key}", f"/v1/resources/{key}-post", f"/v1/subscriptions/{key}-sub", f"/v1/events?tenant={key}",
-        f"/v1/invoices?buyer={key}", f"/v1/tenants/{key}/preview",
+        f"/v1/invoices?buyer={key}", f"/v1/tenants/{key}/preview", f"/v1/credit-grants?tenant={key}",
         f"/v1/usage?meter=energy&tenant={key}&group_by=station,resource,tenant",
     ):  # fmt: skip
         yield from _leaves(api.call("GET", path).json())

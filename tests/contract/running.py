@@ -97,6 +97,8 @@ def seed(database_url: str) -> None:
             event("s-3", subject="nobody"), event("s-4", data={"kwh": "1"}), event("s-5", subject="user-17"),
         ])  # fmt: skip
         api.post("/v1/events/cancellations", {"tenant": "acme", "source": "/chargers/12", "id": "s-4"})
+        for kind in ("prepaid", "promotional"):
+            api.post("/v1/credit-grants", {"tenant": "acme", "kind": kind, "amount": "1"})
         api.bill("2026-02-01", plans=["standard"])
         api.bill("2026-03-01", plans=["standard"], issue=False)
         api.bill("2026-11-01", plans=["standing"], issue=False)

@@ -18,12 +18,19 @@ from tests.service import Api, service
 ROOTS: list[tuple[str, dict[str, Any]]] = [
     *((f"get_page_{noun}", {}) for noun in ("tenant", "resource", "meter", "tax_rate", "plan", "subscription")),
     ("get_events", {}), ("get_quarantine", {}), ("get_invoices", {"query.status": "draft"}), ("get_invoices", {}),
+    ("get_credit_grants", {}),
+    ("post_credit_grant", {"body": {"tenant": "acme", "kind": "prepaid", "amount": "1"}}),
     ("post_billing_run", {"body": {"through": "2026-11-01", "dry_run": True}}),
 ]  # fmt: skip
 # What a link cannot give, because it is up to whoever follows it.
-CHOSEN = {"post_publication": {"effective_at": "2026-11-15"}}
+CHOSEN = {
+    "post_publication": {"effective_at": "2026-11-15"},
+    "post_credit_grant_void": {},
+    "post_credit_grant_application": {},
+}
 # Done once, they cannot be done again.
-STATE_BOUND = ("post_issue", "post_discard", "post_publication", "post_cancellation")
+STATE_BOUND = ("post_issue", "post_discard", "post_publication", "post_cancellation",
+               "post_credit_grant_application")  # fmt: skip
 
 
 @pytest.fixture

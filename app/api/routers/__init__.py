@@ -1,5 +1,5 @@
 """The routes of /v1, by noun."""
 
-from app.api.routers import billing, catalog, events, usage
+from app.api.routers import billing, catalog, credit, events, usage
 
-ROUTERS = (catalog.router, events.router, usage.router, billing.router)
+ROUTERS = (catalog.router, events.router, usage.router, billing.router, credit.router)

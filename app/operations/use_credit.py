@@ -1,0 +1,118 @@
+"""What credit does for a document: promotional credit lowers its net, prepaid balance pays its total, and a credit note
+gives back what its invoice no longer needs. Shared by closing, issuing and preview.
+
+While a draft is computed nothing is booked; at issue every use is, in the transaction that issues. The order of money
+and its reasons: docs/order-of-money.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.credit import CreditUse, Draw, Entry, draw, give_back, give_back_promotional, use_promotional
+from app.domain.invoices import InvoiceLine
+from app.domain.money import ZERO
+from app.domain.tax import TaxRate, group_tax
+from app.storage import credit_store, invoice_store
+from app.storage.credit_store import Move
+from app.storage.invoice_store import Place, StoredInvoice
+
+
+def promotional_uses(
+    connection: Connection, tenant_id: UUID, lines: Sequence[InvoiceLine], *, currency: str, at: datetime
+) -> tuple[CreditUse, ...]:
+    """The promotional credit that an invoice of these lines takes, of what is in force at its billing instant."""
+    grants = [
+        grant
+        for grant in credit_store.open_grants(connection, tenant_id, "promotional")
+        if grant.currency == currency and grant.covers(at)
+    ]
+    return use_promotional(grants, _nets(lines, currency), currency) if grants else ()
+
+
+def promotional_returns(
+    original: StoredInvoice, notes: Sequence[StoredInvoice], lines: Sequence[InvoiceLine]
+) -> tuple[CreditUse, ...]:
+    """The promotional credit that a credit note of these lines gives back; `notes` are the earlier ones."""
+    invoice = original.invoice
+    if not invoice.allowances:
+        return ()
+    before = [line for note in notes for line in note.invoice.lines]
+    return give_back_promotional(
+        _nets(invoice.lines, invoice.currency), invoice.allowances, _nets([*before, *lines], invoice.currency),
+        [use for note in notes for use in note.invoice.allowances],
+    )  # fmt: skip
+
+
+def _nets(lines: Sequence[InvoiceLine], currency: str) -> list[tuple[TaxRate, Decimal]]:
+    groups = group_tax(((line.tax, line.amount) for line in lines), currency)
+    return [(TaxRate(group.category, group.rate), group.base) for group in groups]
+
+
+def book_issued(connection: Connection, issued: StoredInvoice, *, now: datetime) -> Decimal:
+    """Books every use of credit by a document that was issued in this transaction; what balance paid of it."""
+    place = issued.place
+    if not credit_store.lock_account(connection, place.tenant_id):
+        return ZERO
+    moves = [_move(place, use) for use in issued.invoice.allowances]
+    credit_store.book(connection, place.tenant_id, moves, now)
+    if place.credits_id is not None:
+        _return_prepaid(connection, issued, now)
+        return ZERO
+    return pay_from_balance(connection, issued, issued.invoice.total, now=now)
+
+
+def _move(place: Place, use: CreditUse) -> Move:
+    if place.credits_id is not None:
+        return Move(use.grant_id, "return", -use.amount, place.invoice_id, place.credits_id)
+    return Move(use.grant_id, "use", use.amount, place.invoice_id, place.invoice_id)
+
+
+def pay_from_balance(
+    connection: Connection, issued: StoredInvoice, owed: Decimal, *, now: datetime, only: UUID | None = None
+) -> Decimal:
+    """What prepaid balance paid of `owed`: all that is in force now, or was at the billing instant. The account is
+    locked. `only` this grant is used where one is named."""
+    place = issued.place
+    grants = [
+        grant
+        for grant in credit_store.open_grants(connection, place.tenant_id, "prepaid")
+        if grant.currency == issued.invoice.currency
+        and (grant.covers(place.billing_at) or grant.covers(now))
+        and only in (None, grant.grant_id)
+    ]
+    draws = draw(grants, max(owed, ZERO))
+    moves = [Move(one.grant_id, "use", one.amount, place.invoice_id, place.invoice_id) for one in draws]
+    credit_store.book(connection, place.tenant_id, moves, now)
+    return sum((one.amount for one in draws), ZERO)
+
+
+def _return_prepaid(connection: Connection, note: StoredInvoice, now: datetime) -> None:
+    """What prepaid balance paid too much, now that the note has lowered its invoice, goes back to it."""
+    tenant_id, original_id = note.place.tenant_id, note.place.credits_id
+    assert original_id is not None
+    entries = credit_store.of_invoice(connection, tenant_id, original_id, kind="prepaid")
+    if not entries:
+        return
+    original = invoice_store.find(connection, tenant_id, original_id)
+    assert original is not None
+    excess = original.invoice.paid - (original.invoice.total - original.invoice.credited)
+    moves = [
+        Move(one.grant_id, "return", -one.amount, note.place.invoice_id, original_id)
+        for one in give_back(net_draws(entries), max(excess, ZERO))
+    ]
+    credit_store.book(connection, tenant_id, moves, now)
+
+
+def net_draws(entries: Sequence[Entry]) -> list[Draw]:
+    """What each grant still stands for, in the order in which the grants were first used."""
+    sums: dict[UUID, Decimal] = {}
+    for entry in entries:
+        if entry.kind != "void":
+            sums[entry.grant_id] = sums.get(entry.grant_id, ZERO) + entry.amount
+    return [Draw(grant_id, amount) for grant_id, amount in sums.items()]
