@@ -12,6 +12,7 @@ from typing import Any
 from app.domain.callers import SCOPES
 from app.domain.credit import CREDIT_KINDS
 from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
+from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 from app.domain.plans import MAX_INTERVAL_COUNT
@@ -249,6 +250,15 @@ FILTER: Schema = {
 ROUNDING = sent(
     {"mode": one_of(("up", "down", "half_up")), "scale": {"type": "integer", "minimum": 0, "maximum": 12}}
 )  # fmt: skip
+EXPRESSION: Schema = text(MAX_LENGTH) | {
+    "description": "A number made of the event's data, in place of `property`: decimals, paths, `+ - * /`, "
+                   "parentheses, `min`, `max`, `ceil`, `floor`, `round`.",
+    "examples": ["$.input_tokens + 4 * $.output_tokens", "max($.minutes - 30, 0)"],
+}  # fmt: skip
+CONVERSION: Schema = {
+    "anyOf": [sent({name: SIZE, "unit": text()}, description="From the unit of the meter to the `unit` that is billed.")
+              for name in ("divide_by", "multiply_by")],
+}  # fmt: skip
 METER_SENT = sent(
     {"event_type": text(), "aggregation": one_of(AGGREGATIONS), "unit": text()},
     {
@@ -257,11 +267,13 @@ METER_SENT = sent(
             "type": "object", "propertyNames": text(100), "additionalProperties": PATH, "maxProperties": MAX_DIMENSIONS,
         },
         "filter": {"type": "array", "items": FILTER, "maxItems": MAX_FILTERS}, "rounding": ROUNDING,
+        "expression": EXPRESSION, "convert": CONVERSION,
         "revision": {"type": "integer", "readOnly": True}, "state": {"type": "string", "readOnly": True},
     },
     anyOf=[
-        {"properties": {"aggregation": {"enum": ["count"]}}},
-        {"properties": {"property": {"type": "string"}}, "required": ["property"]},
+        {"properties": {"aggregation": {"enum": ["count"]}, "expression": {"type": "null"}}},
+        {"properties": {"property": {"type": "string"}, "expression": {"type": "null"}}, "required": ["property"]},
+        {"properties": {"expression": {"type": "string"}, "property": {"type": "null"}}, "required": ["expression"]},
     ],
     examples=[{"event_type": "charging.session.ended", "aggregation": "sum", "property": "$.kwh", "unit": "kWh",
                "unit_code": "KWH", "dimensions": {"station": "$.station"},
@@ -277,7 +289,9 @@ METER = shown(
         "rounding": nullable(shown({"mode": {"type": "string"}, "scale": {"type": "integer"}})),
         "revision": {"type": "integer", "minimum": 1}, "state": one_of(("building", "active")),
     },
-    {"name": {"type": "string"}, "property": PATH, "unit_code": {"type": "string"}},
+    {"name": {"type": "string"}, "property": PATH, "unit_code": {"type": "string"},
+     "expression": {"type": "string"},
+     "convert": shown({"unit": {"type": "string"}}, {"divide_by": DECIMAL, "multiply_by": DECIMAL})},
 )  # fmt: skip
 
 # --- plans -----------------------------------------------------------------------------------------------------------

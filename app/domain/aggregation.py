@@ -2,6 +2,7 @@
 
     count, sum     add up                                  3 and 5 make 8
     min, max       the smaller, the larger                 a stretch without events has none, it is not 0
+    avg            the sums and the counts add up, and the one is divided by the other at last
     last           the value of the latest (time, source, id), never the latest to arrive
     unique         does not merge: the union of the values is needed, so it is computed from the events
 
@@ -20,11 +21,12 @@ import msgspec
 
 from app.domain.acceptance import Judged
 from app.domain.events import UsageEvent
-from app.domain.meters import Aggregation, Measured, Meter
-from app.domain.money import ZERO
+from app.domain.meters import Aggregation, Kept, Measured, Meter
+from app.domain.money import ZERO, divide
+from app.domain.paths import MAX_DECIMALS
 from app.domain.periods import hour_at
 
-MERGES: frozenset[Aggregation] = frozenset({"count", "sum", "min", "max", "last"})
+MERGES: frozenset[Aggregation] = frozenset({"count", "sum", "min", "max", "avg", "last"})
 
 
 class Last(msgspec.Struct, frozen=True, gc=False):
@@ -109,7 +111,7 @@ class Tally:
                     meter, part, event, tenant_id=tenant_id, number=number, at=at, hour=hour
                 )
             else:
-                _absorb(present.fold, fold_of(meter.aggregation, part, event, at=at, number=number))
+                _absorb(present.fold, fold_of(meter.kept_as, part, event, at=at, number=number))
 
     def buckets(self) -> list[Bucket]:
         return list(self._found.values())
@@ -121,7 +123,7 @@ def contribution(
 ) -> Bucket:  # fmt: skip
     """The bucket of one event that happened `at`: what it adds to its `hour`. `number` is its identity's."""
     cell = cell_of(event.resource, measured.dimensions)
-    fold = fold_of(meter.aggregation, measured, event, at=at, number=number)
+    fold = fold_of(meter.kept_as, measured, event, at=at, number=number)
     return Bucket(BucketKey(tenant_id, meter.meter_id, hour, cell), event.resource, measured.dimensions, fold)
 
 
@@ -130,12 +132,12 @@ def identity_number(identity: bytes) -> int:
     return int.from_bytes(identity[-4:], "big")
 
 
-def fold_of(aggregation: Aggregation, measured: Measured, event: UsageEvent, *, at: datetime, number: int) -> Fold:
+def fold_of(kept_as: Kept, measured: Measured, event: UsageEvent, *, at: datetime, number: int) -> Fold:
     """The fold of a single event that happened `at`; `number` is its identity's."""
     value = measured.value
     if not isinstance(value, Decimal):
         return Fold(1, number)
-    match aggregation:
+    match kept_as:
         case "sum":
             return Fold(1, number, value)
         case "min":
@@ -182,6 +184,8 @@ def quantity_of(aggregation: Aggregation, fold: Fold) -> Decimal:
             return fold.min or ZERO
         case "max":
             return fold.max or ZERO
+        case "avg":
+            return divide(fold.sum or ZERO, Decimal(fold.count), scale=MAX_DECIMALS) if fold.count else ZERO
         case "last":
             return fold.last.value if fold.last else ZERO
         case "unique":

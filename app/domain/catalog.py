@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.kept_meters import keep_meter
 from app.domain.meters import Meter
 
 
@@ -27,5 +28,5 @@ def measures_the_same(first: Meter, second: Meter) -> bool:
 
 def _measuring_part(meter: Meter) -> tuple[object, ...]:
     # Filters are compared with the kinds of their values: true is not 1, and "1" is not 1.
-    filters = tuple((item.property, item.operator, repr(item.value)) for item in meter.filters)
-    return meter.event_type, meter.aggregation, meter.property, meter.dimensions, filters, meter.rounding
+    kept = keep_meter(meter) | {"filter": [(f.property, f.operator, repr(f.value)) for f in meter.filters]}
+    return meter.event_type, kept

@@ -7,7 +7,6 @@ ingestion, catch-up, edges and audit alike.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
@@ -18,16 +17,14 @@ from uuid import UUID
 import msgspec
 
 from app.domain.events import AbsurdNumber, UsageEvent, json_equal
-from app.domain.money import plain
+from app.domain.expressions import NoValue, parse_expression
+from app.domain.money import divide, plain
+from app.domain.paths import ABSENT, MAX_DECIMALS, read_number, read_path, reader
 
-Aggregation = Literal["count", "sum", "min", "max", "last", "unique"]
-AGGREGATIONS: tuple[Aggregation, ...] = ("count", "sum", "min", "max", "last", "unique")
+Aggregation = Literal["count", "sum", "min", "max", "avg", "last", "unique"]
+AGGREGATIONS: tuple[Aggregation, ...] = ("count", "sum", "min", "max", "avg", "last", "unique")
 
 MAX_DIMENSION_LENGTH = 255
-_MAX_DIGITS = 38
-_MAX_DECIMALS = 18
-_MAX_INTEGER_DIGITS = 20
-_INTEGER_BOUND = 10**_MAX_INTEGER_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,51 +41,21 @@ def apply_rounding(rounding: Rounding, quantity: Decimal) -> Decimal:
     return quantity.quantize(Decimal(1).scaleb(-rounding.scale), mode)
 
 
-# --- paths into an event's data --------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """From the unit that is measured to the `unit` that is billed: the quantity times `factor`, or divided by it."""
+
+    operation: Literal["multiply_by", "divide_by"]
+    factor: Decimal
+    unit: str
 
 
-class _Absent:
-    __slots__ = ()
-
-
-ABSENT = _Absent()
-_PATH = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_-]*|\['[^'\x00-\x1f]+'\]|\[\d{1,4}\])+", re.ASCII)
-_STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\['([^']+)'\]|\[(\d+)\]", re.ASCII)
-
-
-@lru_cache(maxsize=4096)
-def path_steps(path: str) -> tuple[str | int, ...]:
-    """The steps of a path such as `$.usage.kwh`, `$['odd name'][0]`. Raises ValueError for any other text."""
-    if len(path) > 500 or not _PATH.fullmatch(path):
-        raise ValueError("not a path such as $.kwh, $.usage.kwh or $['odd name']")
-    return tuple(
-        int(index) if index else (name or quoted) for name, quoted, index in (m.groups() for m in _STEP.finditer(path))
-    )
-
-
-def read_path(data: Any, path: str) -> Any:
-    """The value at the path, or ABSENT."""
-    value = data
-    for step in path_steps(path):
-        if isinstance(step, str):
-            if not isinstance(value, dict) or step not in value:
-                return ABSENT
-        elif not isinstance(value, list) or step >= len(value):
-            return ABSENT
-        value = value[step]
-    return value
-
-
-Reader = Callable[[Mapping[str, Any]], Any]
-
-
-def _reader(path: str) -> Reader:
-    """`read_path` of this one path, made ready: most paths are a single name."""
-    steps = path_steps(path)
-    name = steps[0]
-    if len(steps) > 1 or not isinstance(name, str):
-        return lambda data: read_path(data, path)
-    return lambda data: data.get(name, ABSENT)
+def convert(conversion: Conversion, quantity: Decimal) -> Decimal:
+    """The quantity in the unit that is billed: 3221225472 divided by 1073741824 is 3. A quotient is rounded half away
+    from zero to 18 decimals, a product is exact."""
+    if conversion.operation == "multiply_by":
+        return quantity * conversion.factor
+    return divide(quantity, conversion.factor, scale=MAX_DECIMALS)
 
 
 # --- filters ---------------------------------------------------------------------------------------------------------
@@ -135,12 +102,20 @@ def _ordered(operator: str, value: Any, bound: Any) -> bool:
 # --- the meter -------------------------------------------------------------------------------------------------------
 
 
+Kept = Literal["count", "sum", "min", "max", "last"]
+
+KEPT_AS: dict[Aggregation, Kept] = {
+    "count": "count", "sum": "sum", "min": "min", "max": "max", "avg": "sum", "last": "last", "unique": "count",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Meter:
     """One revision of a meter's measuring part. `meter_id` names the revision: its buckets are its own.
 
     `state` is `building` until the events stored before it have been counted, `active` while it answers reads.
-    `newest` revisions decide whether an event can be accepted; an older active one measures what it can.
+    The measured value is that of `property`, or of `expression` where there is one. `newest` revisions decide whether
+    an event can be accepted; an older active one measures what it can.
     """
 
     key: str
@@ -152,6 +127,8 @@ class Meter:
     filters: tuple[Filter, ...] = ()
     rounding: Rounding | None = None
     unit: str = ""
+    expression: str = ""
+    conversion: Conversion | None = None
     state: Literal["building", "active"] = "active"
     newest: bool = True
 
@@ -159,6 +136,16 @@ class Meter:
     def bucket_name(self) -> bytes:
         """The 16 bytes of `meter_id`."""
         return self.meter_id.bytes
+
+    @cached_property
+    def billed_unit(self) -> str:
+        """The unit of the quantity that is priced."""
+        return self.unit if self.conversion is None else self.conversion.unit
+
+    @cached_property
+    def kept_as(self) -> Kept:
+        """What its buckets hold beside the number of events."""
+        return KEPT_AS[self.aggregation]
 
     @cached_property
     def measuring(self) -> Measuring:
@@ -211,54 +198,35 @@ def _measuring(meter: Meter) -> Measuring:
 def _value_reader(meter: Meter) -> Callable[[Mapping[str, Any]], Decimal | str | Unmeasurable | None]:
     if meter.aggregation == "count":
         return lambda _data: None
-    read = _reader(meter.property)
+    if meter.expression:
+        return _expression_reader(meter)
+    read = reader(meter.property)
     if meter.aggregation == "unique":
         detail = f"{meter.property} is absent, null or no single value, and meter {meter.key} counts it"
-        convert: Callable[[Any], Decimal | str | None] = _unique_text
+        made_of: Callable[[Any], Decimal | str | None] = _unique_text
     else:
         detail = f"{meter.property} is absent or not a number within bounds, and meter {meter.key} needs it"
-        convert = read_number
+        made_of = read_number
     unmeasurable = Unmeasurable(detail)
 
     def value_of(data: Mapping[str, Any]) -> Decimal | str | Unmeasurable:
-        value = convert(read(data))
+        value = made_of(read(data))
         return unmeasurable if value is None else value
 
     return value_of
 
 
-_NUMBER_TEXT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?", re.ASCII)
+def _expression_reader(meter: Meter) -> Callable[[Mapping[str, Any]], Decimal | str | Unmeasurable]:
+    evaluate = parse_expression(meter.expression)
 
+    def value_of(data: Mapping[str, Any]) -> Decimal | str | Unmeasurable:
+        try:
+            number = evaluate(data)
+        except NoValue as error:
+            return Unmeasurable(f"{error}: meter {meter.key} cannot compute {meter.expression}")
+        return _unique_text(number) or "" if meter.aggregation == "unique" else number
 
-def read_number(value: Any) -> Decimal | None:
-    """The exact number of a JSON number or a string that holds one; None for anything else or out of bounds.
-
-    Bounds: at most 38 significant digits and 18 decimals, and an absolute value under 10^20.
-    """
-    kind = type(value)
-    if kind is int:
-        return Decimal(value) if -_INTEGER_BOUND < value < _INTEGER_BOUND else None
-    if kind is str:
-        if len(value) > 100 or not _NUMBER_TEXT.fullmatch(value):
-            return None
-        value = Decimal(value)
-    return _within_bounds(value) if isinstance(value, Decimal) else None  # neither bool nor AbsurdNumber
-
-
-def _within_bounds(number: Decimal) -> Decimal | None:
-    if not number:
-        return Decimal(0)
-    if number.adjusted() >= _MAX_INTEGER_DIGITS:
-        return None
-    _, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int)  # JSON has neither NaN nor infinity
-    significant = len(digits)
-    while significant > 1 and digits[significant - 1] == 0:
-        significant -= 1
-    decimals = -(exponent + len(digits) - significant)
-    if significant > _MAX_DIGITS or decimals > _MAX_DECIMALS:
-        return None
-    return Decimal(plain(number)) if exponent > 0 else number
+    return value_of
 
 
 def _unique_text(value: Any) -> str | None:
@@ -289,7 +257,7 @@ def _dimensions_reader(dimensions: tuple[tuple[str, str], ...]) -> Callable[[Map
     if not dimensions:
         return lambda _data: "{}"
     names = tuple(name for name, _ in dimensions)
-    readers = tuple(_reader(path) for _, path in dimensions)
+    readers = tuple(reader(path) for _, path in dimensions)
 
     @lru_cache(maxsize=4096)
     def canonical(*texts: str | None) -> str | None:

@@ -84,6 +84,27 @@ def split_pro_rata(total: Decimal, weights: Sequence[Decimal], currency: str) ->
     return parts
 
 
+# More digits than any quotient here needs, cut so that rounding it once more is the rounding of the exact quotient.
+_QUOTIENT = decimal.Context(
+    prec=400, rounding=decimal.ROUND_05UP, Emin=-999_999, Emax=999_999,
+    traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
+)  # fmt: skip
+
+
+def divide(dividend: Decimal, divisor: Decimal, *, scale: int) -> Decimal:
+    """The exact quotient rounded once, half away from zero, to `scale` decimals: 2 / 3 at scale 4 is 0.6667.
+
+    Raises decimal.DivisionByZero, for 0 / 0 too.
+    """
+    if not divisor:
+        raise decimal.DivisionByZero
+    quotient = _QUOTIENT.divide(dividend, divisor)
+    exponent = quotient.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -scale:
+        quotient = quotient.quantize(Decimal(1).scaleb(-scale), decimal.ROUND_HALF_UP, _QUOTIENT)
+    return quotient
+
+
 def parse_decimal(text: str) -> Decimal:
     """The number that plain text without exponent, sign `+` or spaces stands for. Raises ValueError for any other
     text."""

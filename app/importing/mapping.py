@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any, Literal, TypeVar
 
 from app.domain.events import MAX_TEXT_LENGTH, instant_text
-from app.domain.meters import ABSENT, read_path
+from app.domain.paths import ABSENT, read_path
 from app.importing.rows import JSON_NUMBER, NOT_UTF8, JsonNumber, Layout, Row, foreign_columns
 from app.importing.times import TimeRules, Unit, elapsed, read_instant, read_stretch
 

@@ -28,7 +28,7 @@ from typing import Any, Never, TypeVar, cast
 import yaml
 
 from app.domain.errors import FieldProblem, InvalidInput
-from app.domain.meters import path_steps
+from app.domain.paths import path_steps
 from app.domain.periods import parse_zone
 from app.importing.mapping import (
     Column,

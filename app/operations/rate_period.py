@@ -21,8 +21,9 @@ from app.domain.aggregation import EMPTY, merge
 from app.domain.charge_models import Component, MeasuredUsage
 from app.domain.errors import CannotBill, CatchingUp
 from app.domain.events import instant_text, parse_instant
+from app.domain.kept_meters import keep_conversion, keep_rounding, read_conversion, read_rounding
 from app.domain.kept_terms import keep_terms, read_terms
-from app.domain.meters import Meter, Rounding
+from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
 from app.domain.periods import Period, hour_floor, share_used
 from app.domain.plans import PlanCharge, PlanTerms
@@ -115,10 +116,11 @@ def rate_billable(
         "zone": billable.zone.key,
         "used": used,
         "full": full,
-        "meter": None if meter is None else {"key": meter.key, "meter_id": meter.meter_id.hex, "unit": meter.unit},
-        "rounding": None
-        if meter is None or meter.rounding is None
-        else {"mode": meter.rounding.mode, "scale": meter.rounding.scale},
+        "meter": None
+        if meter is None
+        else {"key": meter.key, "meter_id": meter.meter_id.hex, "unit": meter.billed_unit},
+        "rounding": None if meter is None else keep_rounding(meter.rounding),
+        "convert": None if meter is None else keep_conversion(meter.conversion),
     }
     return _rated(trace, measurement)
 
@@ -165,10 +167,9 @@ def remeasure(
 def rate_trace(trace: Mapping[str, Any]) -> RatedLine:
     """The line that a trace describes: the pipeline over what it recorded, no database involved."""
     charge = read_terms(trace["terms"]).charges[0]
-    rounding = trace["rounding"]
     terms = RatingTerms(
-        charge, trace["terms"]["currency"], trace["used"], trace["full"],
-        None if rounding is None else Rounding(rounding["mode"], rounding["scale"]),
+        charge, trace["terms"]["currency"], trace["used"], trace["full"], read_rounding(trace["rounding"]),
+        read_conversion(trace.get("convert")),
     )  # fmt: skip
     return rate(terms, MeasuredUsage(Decimal(trace["usage"]["total"])))
 

@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection, RowMapping
 from app.domain.catalog import MeterEntry
 from app.domain.events import parse_json
 from app.domain.ids import new_id
+from app.domain.kept_meters import keep_meter, read_meter
 from app.domain.kept_terms import keep_terms, read_terms
-from app.domain.meters import Filter, Meter, Rounding
+from app.domain.meters import Meter
 from app.domain.plans import Plan, PlanTerms, PlanVersion
 from app.domain.tenants import NamedTaxRate
 from app.storage.tables import invoice_lines, invoices, meter_revisions, meters, plans, subscriptions
@@ -60,14 +61,9 @@ def _entries(connection: Connection, condition: sa.ColumnElement[bool]) -> list[
 
 
 def _entry(row: RowMapping) -> MeterEntry:
-    fixed: dict[str, Any] = parse_json(row["definition"])
-    rounding = fixed["rounding"]
-    meter = Meter(
-        key=row["key"], meter_id=row["meter_id"], event_type=row["event_type"], aggregation=fixed["aggregation"],
-        property=fixed["property"], dimensions=tuple(sorted(fixed["dimensions"].items())),
-        filters=tuple(Filter(item["property"], item["operator"], item["value"]) for item in fixed["filter"]),
-        rounding=None if rounding is None else Rounding(rounding["mode"], int(rounding["scale"])), unit=row["unit"],
-        state="active" if row["state"] == "active" else "building",
+    meter = read_meter(
+        parse_json(row["definition"]), key=row["key"], meter_id=row["meter_id"], event_type=row["event_type"],
+        unit=row["unit"], state="active" if row["state"] == "active" else "building",
     )  # fmt: skip
     return MeterEntry(meter, row["name"], row["unit_code"], row["revision"])
 
@@ -89,23 +85,10 @@ def add_revision(connection: Connection, meter: Meter, *, since_version: int) ->
     connection.execute(
         meter_revisions.insert().values(
             meter_id=meter_id, key=meter.key, revision=last + 1, event_type=meter.event_type,
-            definition=_definition(meter), state="building", since_version=since_version,
+            definition=_json.encode(keep_meter(meter)).decode(), state="building", since_version=since_version,
         )
     )  # fmt: skip
     return meter_id
-
-
-def _definition(meter: Meter) -> str:
-    rounding = meter.rounding
-    return _json.encode(
-        {
-            "aggregation": meter.aggregation,
-            "property": meter.property,
-            "dimensions": dict(meter.dimensions),
-            "filter": [{"property": f.property, "operator": f.operator, "value": f.value} for f in meter.filters],
-            "rounding": None if rounding is None else {"mode": rounding.mode, "scale": rounding.scale},
-        }
-    ).decode()
 
 
 def known_meters(connection: Connection, keys: Iterable[str]) -> set[str]:

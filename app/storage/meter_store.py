@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.events import parse_json
-from app.domain.meters import Filter, Meter, Rounding
+from app.domain.kept_meters import read_meter
+from app.domain.meters import Meter
 from app.storage.tables import meter_revisions, meters
 
 
@@ -56,12 +56,7 @@ def retired(connection: Connection, key: str) -> list[UUID]:
 
 
 def _meter(row: RowMapping, newest: bool) -> Meter:
-    fixed: dict[str, Any] = parse_json(row["definition"])
-    rounding = fixed.get("rounding")
-    return Meter(
-        key=row["key"], meter_id=row["meter_id"], event_type=row["event_type"], aggregation=fixed["aggregation"],
-        property=fixed.get("property") or "", dimensions=tuple(sorted((fixed.get("dimensions") or {}).items())),
-        filters=tuple(Filter(f["property"], f["operator"], f["value"]) for f in fixed.get("filter") or ()),
-        rounding=None if rounding is None else Rounding(rounding["mode"], int(rounding["scale"])),
+    return read_meter(
+        parse_json(row["definition"]), key=row["key"], meter_id=row["meter_id"], event_type=row["event_type"],
         unit=row["unit"], state=row["state"], newest=newest,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from app.domain.acceptance import Judged
 from app.domain.aggregation import cell_of
 from app.domain.events import HOUR_MICROSECONDS
 from app.domain.ids import NOBODY
-from app.domain.meters import Aggregation, Measured
+from app.domain.meters import Kept, Measured
 from app.storage import packed_arrays
 from app.storage.database import Database
 from app.storage.event_store import COLUMNS, SENT_TYPES, packed
@@ -88,7 +88,7 @@ def _statement(*, with_extremes: bool) -> str:
 
 _TOTALS_STATEMENT = _statement(with_extremes=False)
 _FULL_STATEMENT = _statement(with_extremes=True)
-_OF_TOTALS: frozenset[Aggregation] = frozenset({"count", "sum", "unique"})
+_OF_TOTALS: frozenset[Kept] = frozenset({"count", "sum"})
 
 
 def keep_and_count(
@@ -107,7 +107,7 @@ def keep_and_count(
         packed_arrays.names([measured.dimensions for _, _, _, measured in parts]),
         packed_arrays.decimals([_number(measured) for _, _, _, measured in parts]),
     ]  # fmt: skip
-    kinds = [meter.aggregation for _, _, meter, _ in parts]
+    kinds = [meter.kept_as for _, _, meter, _ in parts]
     statement = _TOTALS_STATEMENT
     if not _OF_TOTALS.issuperset(kinds):
         statement = _FULL_STATEMENT

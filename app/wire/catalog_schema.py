@@ -18,6 +18,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
 from app.domain.money import CURRENCY_DECIMALS
 from app.domain.plans import MAX_INTERVAL_COUNT
@@ -63,7 +64,8 @@ def catalog_schema() -> Schema:
         "$defs": {
             "currency": {"description": "ISO 4217 code of a currency.", "enum": sorted(CURRENCY_DECIMALS)},
             "tenant": _tenant(), "legal": _legal(), "address": _address(), "resource": _resource(),
-            "meter": _meter(), "filter": _filter(), "rounding": _rounding(), "tax_rate": _tax_rate(),
+            "meter": _meter(), "filter": _filter(), "rounding": _rounding(),
+            "conversion": _conversion(), "tax_rate": _tax_rate(),
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
             "discount": _discount(), "subscription": _subscription(), "overrides": _overrides(),
         },
@@ -251,11 +253,14 @@ def _meter() -> Schema:
         },
         optional={
             "property": _path("Where in the event's data the measured value stands. Not needed for `count`."),
+            "expression": _text("A number made of the event's data, in place of `property`.", longest=MAX_LENGTH,
+                                examples=["$.input_tokens + 4 * $.output_tokens", "max($.minutes - 30, 0)"]),
             "name": _text("The name to show."),
             "unit_code": _text("Code of the unit (UN/ECE Recommendation 20).", longest=3, examples=["KWH", "HUR"]),
             "dimensions": dimensions,
             "filter": _list("Conditions that must all hold for an event to be measured.", _ref("filter"),
                             maxItems=MAX_FILTERS),
+            "convert": _ref("conversion", "In which unit the quantity is billed."),
             "rounding": _ref("rounding", "How the quantity is rounded, once, before it is priced."),
             "key": _OWN_KEY,
             **_shown("revision", "state"),
@@ -263,7 +268,8 @@ def _meter() -> Schema:
         allOf=[
             {
                 "if": {"properties": {"aggregation": {"const": "count"}}},
-                "else": _needed("property"),
+                "then": {"properties": {"expression": _NOTHING}},
+                "else": {"oneOf": [_needed("property"), _needed("expression")]},
             }
         ],
     )  # fmt: skip
@@ -297,6 +303,16 @@ def _when(field: str, options: Sequence[str], then: Schema) -> Schema:
 def _needed(field: str, **further: Schema) -> Schema:
     """The demand that an optional field is there and not null."""
     return {"required": [field], "properties": {field: {"type": ["string", "number"]}, **further}}
+
+
+def _conversion() -> Schema:
+    factor = _decimal("The factor, above 0.", "1073741824")
+    return _object(
+        "From the unit of the meter to the one that is billed, before anything is rounded or free.",
+        required={"unit": _text("The unit that documents print.", examples=["GiB"])},
+        optional={"divide_by": factor, "multiply_by": factor},
+        allOf=[{"oneOf": [_needed("divide_by"), _needed("multiply_by")]}],
+    )
 
 
 def _rounding() -> Schema:

@@ -22,7 +22,7 @@ import msgspec
 from app.domain.acceptance import Rejected
 from app.domain.errors import Malformed
 from app.domain.events import EARLIEST, MAX_TEXT_LENGTH, UsageEvent, identity_of, instant_text, parse_json
-from app.domain.meters import read_number
+from app.domain.paths import read_number
 from app.wire.events import Fault, Sent, check_number, read_data, without_lone_surrogates
 from app.wire.parsing import escaped
 

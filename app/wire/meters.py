@@ -4,6 +4,9 @@
      "unit_code": "KWH", "dimensions": {"station": "$.station"},
      "filter": [{"property": "$.status", "operator": "eq", "value": "ok"}], "rounding": {"mode": "up", "scale": 0}}
 
+The measured value is that of `property` or of an `expression` such as "$.input + 4 * $.output". `convert` says in which
+unit it is billed: {"divide_by": "1073741824", "unit": "GiB"}.
+
 Answers add what nobody can set: `revision` (raised when what is measured changes) and `state`: `building` until the
 events that were there before are counted, then `active`.
 """
@@ -14,21 +17,17 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from app.domain.catalog import MeterEntry
+from app.domain.expressions import MAX_LENGTH, parse_expression
 from app.domain.ids import NOBODY
-from app.domain.meters import (
-    AGGREGATIONS,
-    FILTER_OPERATORS,
-    Filter,
-    Meter,
-    Rounding,
-    path_steps,
-    read_number,
-)  # fmt: skip
+from app.domain.kept_meters import keep_conversion, keep_rounding
+from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, Conversion, Filter, Meter, Rounding
+from app.domain.paths import fits, path_steps, read_number
 from app.wire.parsing import Fields, NumberText, escaped, text_problem
 
-_LATER_AGGREGATIONS = ("avg", "percentile", "time_weighted", "duration", "counter")
-_LATER_FIELDS = ("expression", "percentile", "interval", "per", "session", "start_value", "end_value")
+_LATER_AGGREGATIONS = ("percentile", "time_weighted", "duration", "counter")
+_LATER_FIELDS = ("percentile", "interval", "per", "session", "start_value", "end_value")
 _MODES: tuple[Literal["up", "down", "half_up"], ...] = ("up", "down", "half_up")
+_OPERATIONS: tuple[Literal["divide_by", "multiply_by"], ...] = ("divide_by", "multiply_by")
 MAX_DIMENSIONS = 20
 MAX_FILTERS = 50
 
@@ -43,8 +42,8 @@ def meter_from_wire(key: str, body: Any, path: str = "#") -> MeterEntry:
     meter = Meter(
         key=fields.own_key(key), meter_id=NOBODY, event_type=fields.text("event_type"),
         aggregation=fields.choice("aggregation", AGGREGATIONS, later=_LATER_AGGREGATIONS), property=_property(fields),
-        dimensions=_dimensions(fields), filters=_filters(fields), rounding=_rounding(fields), unit=fields.text("unit"),
-        state="building",
+        expression=_expression(fields), dimensions=_dimensions(fields), filters=_filters(fields),
+        conversion=_conversion(fields), rounding=_rounding(fields), unit=fields.text("unit"), state="building",
     )  # fmt: skip
     entry = MeterEntry(meter, fields.text("name", default=""), fields.text("unit_code", default="", max_length=3), 0)
     fields.finish()
@@ -52,10 +51,27 @@ def meter_from_wire(key: str, body: Any, path: str = "#") -> MeterEntry:
 
 
 def _property(fields: Fields) -> str:
-    if fields.raw("aggregation") == "count" and not fields.has("property"):
+    if not fields.has("property") and (fields.raw("aggregation") == "count" or fields.has("expression")):
         fields.ignore("property")
         return ""  # a count reads none; one that is named is kept for whoever sent it
     return _path(fields, "property")
+
+
+def _expression(fields: Fields) -> str:
+    if not fields.has("expression"):
+        fields.ignore("expression")
+        return ""
+    text = fields.text("expression", max_length=MAX_LENGTH)
+    if fields.has("property"):
+        fields.problem("expression", "stands in place of `property`: send one of them")
+    if fields.raw("aggregation") == "count":
+        fields.problem("expression", "a count reads no value")
+    if text:
+        try:
+            parse_expression(text)
+        except ValueError as error:
+            fields.problem("expression", f"is no expression: {error}")
+    return text
 
 
 def _path(fields: Fields, name: str) -> str:
@@ -124,6 +140,21 @@ def _rounding(fields: Fields) -> Rounding | None:
     return None if inner is None else Rounding(inner.choice("mode", _MODES), inner.integer("scale", least=0, most=12))
 
 
+def _conversion(fields: Fields) -> Conversion | None:
+    inner = fields.object("convert")
+    if inner is None:
+        return None
+    operations = [name for name in _OPERATIONS if inner.has(name)]
+    if len(operations) != 1:
+        inner.problem("", f"holds one of {' and '.join(_OPERATIONS)}")
+    inner.ignore(*_OPERATIONS)
+    operation = operations[0] if operations else "divide_by"
+    factor = inner.decimal(operation, default=Decimal(1))
+    if not fits(factor) or factor <= 0:
+        inner.problem(operation, "is above 0 and below 10^20, with at most 18 decimals")
+    return Conversion(operation, factor, inner.text("unit"))
+
+
 def meter_to_wire(entry: MeterEntry) -> dict[str, Any]:
     meter = entry.meter
     shown: dict[str, Any] = {"key": meter.key, "event_type": meter.event_type, "aggregation": meter.aggregation}
@@ -131,11 +162,14 @@ def meter_to_wire(entry: MeterEntry) -> dict[str, Any]:
         shown["name"] = entry.name
     if meter.property:
         shown["property"] = meter.property
+    if meter.expression:
+        shown["expression"] = meter.expression
     shown["unit"] = meter.unit
     if entry.unit_code:
         shown["unit_code"] = entry.unit_code
     shown["dimensions"] = dict(meter.dimensions)
     shown["filter"] = [{"property": f.property, "operator": f.operator, "value": f.value} for f in meter.filters]
-    rounding = meter.rounding
-    shown["rounding"] = None if rounding is None else {"mode": rounding.mode, "scale": rounding.scale}
+    if meter.conversion is not None:
+        shown["convert"] = keep_conversion(meter.conversion)
+    shown["rounding"] = keep_rounding(meter.rounding)
     return shown | {"revision": entry.revision, "state": meter.state}

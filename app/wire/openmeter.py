@@ -32,6 +32,7 @@ SUBJECT, CUSTOMER = "subject", "customer_id"
 
 AGGREGATIONS = {
     "sum": "SUM", "count": "COUNT", "unique": "UNIQUE_COUNT", "min": "MIN", "max": "MAX", "last": "LATEST",
+    "avg": "AVG",
 }  # fmt: skip
 _MAX_LITERAL = 1000
 

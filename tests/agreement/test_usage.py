@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,7 @@ from app.wire.events import decode_events
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 FUTURE = timedelta(days=1)
-AGGREGATIONS = ("count", "sum", "min", "max", "last", "unique")
+AGGREGATIONS = ("count", "sum", "min", "max", "avg", "last", "unique")
 
 
 def new_tenant(database: Database) -> str:
@@ -68,6 +69,9 @@ def quantity(aggregation: str, events: list[dict[str, Any]]) -> Decimal:
             return min(values)
         case "max":
             return max(values)
+        case "avg":
+            mean = sum(map(Fraction, values), Fraction(0)) / len(values)
+            return Decimal(round(mean * 10**18)).scaleb(-18)  # no tie: 25 events make no 19 decimals
         case "unique":
             return Decimal(len({event["data"]["v"] for event in events}))
         case _:

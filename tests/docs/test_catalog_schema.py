@@ -53,6 +53,10 @@ FULL: dict[str, Any] = {
             ],
             "rounding": {"mode": "up", "scale": 2},
         },
+        "tokens": {
+            "event_type": "call", "aggregation": "avg", "expression": "$.in + 4 * $.out", "property": None, "unit": "B",
+            "convert": {"divide_by": "1073741824", "unit": "GiB"},
+        },
         "sessions": {"event_type": "session", "aggregation": "count", "property": None, "unit": "session"},
     },
     "tax_rates": {
@@ -212,7 +216,7 @@ OF_MEANING = re.compile(
     r"must lie between|there is no day|is not the key in the address|stands here twice|is tenant '|lies between 0|"
     r"has at most \d+ decimals|category .* is|minimum is above|is 0 or more|is above 0|at most \d+ decimals|"
     r"another charge has the key|tier|must be the name of a time zone|not a time that exists|"
-    r"cannot be printed|is longer than|must be a number within bounds"
+    r"cannot be printed|is no expression|is longer than|must be a number within bounds"
 )
 """Faults of what is said, not of its form: these the schema may miss."""
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from app.domain.charge_models import Component
-from app.domain.meters import Rounding
+from app.domain.meters import Conversion, Rounding
 from app.domain.money import ZERO
 from app.domain.plans import PlanCharge
 
@@ -17,7 +17,8 @@ class RatingTerms:
     """All that fixes the price of a quantity: rating is a function of these terms and a `MeasuredUsage` alone.
 
     `used` of `full` (days or seconds, both whole numbers) is the share of the billing period that the stretch covers:
-    flat amounts and the minimum are due in that share. `rounding` is the meter's, None where it states none.
+    flat amounts and the minimum are due in that share. `rounding` and `conversion` are the meter's, None where it
+    states none.
     """
 
     charge: PlanCharge
@@ -25,11 +26,13 @@ class RatingTerms:
     used: int
     full: int
     rounding: Rounding | None = None
+    conversion: Conversion | None = None
 
 
 StageName = Literal[
-    "round_quantity", "deduct_allowance", "price_quantity", "apply_discounts", "cap_amount", "raise_to_minimum"
-]
+    "convert_units", "round_quantity", "deduct_allowance", "price_quantity", "apply_discounts", "cap_amount",
+    "raise_to_minimum",
+]  # fmt: skip
 """What the stages are called, in traces and where they are explained. Old traces hold these names: none goes away."""
 
 
@@ -54,8 +57,8 @@ class Allowance:
 class Rating:
     """A line in progress: what every stage takes and returns.
 
-    `quantity` is the measured one, rounded by the first stage and then left alone; `quantity_to_price` is what is left
-    of it to be priced. There are no components before pricing, and always some after it.
+    `quantity` is the measured one, converted and rounded by the first stages and then left alone; `quantity_to_price`
+    is what is left of it to be priced. There are no components before pricing, and always some after it.
     """
 
     terms: RatingTerms
@@ -75,7 +78,8 @@ class Rating:
 class RatedLine:
     """A plan charge's result: amount = components - allowances.
 
-    `quantity` is the rounded measured one, before the free units came off; `steps` has one step a stage, in order.
+    `quantity` is the measured one in the billed unit, rounded, before the free units came off; `steps` has one step a
+    stage, in order.
     """
 
     terms: RatingTerms

@@ -2,9 +2,6 @@
 
 120 kWh, 10 of them free, at 0.30 with 10 % off and a maximum of 25.00: 110 x 0.30 = 33.00, less the discount of 3.30 is
 29.70, less 4.70 down to the maximum is 25.00.
-
-Units are not converted: a meter measures in the unit that is billed. A stage `convert_units` would come first, so that
-free units come off the converted quantity; it waits for meters that state a conversion.
 """
 
 from __future__ import annotations
@@ -18,6 +15,7 @@ from app.domain.rating.stages import (
     Stage,
     apply_discounts,
     cap_amount,
+    convert_units,
     deduct_allowance,
     price_quantity,
     raise_to_minimum,
@@ -25,6 +23,7 @@ from app.domain.rating.stages import (
 )
 
 STAGES: tuple[Stage, ...] = (
+    convert_units,  # bytes become GiB before anything is counted off
     round_quantity,  # to the meter's scale: what is printed is what is priced
     deduct_allowance,  # free units come off the rounded quantity
     price_quantity,  # the charge model turns units into components, each quantity x price, rounded there

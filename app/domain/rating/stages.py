@@ -11,11 +11,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 from app.domain.charge_models import Component, charge, prorate
-from app.domain.meters import apply_rounding
+from app.domain.meters import apply_rounding, convert
 from app.domain.money import ZERO, plain, round_amount
 from app.domain.rating.lines import Allowance, Rating
 
 Stage = Callable[[Rating], Rating]
+
+
+def convert_units(rating: Rating) -> Rating:
+    """The quantity in the unit that is billed: 3221225472 bytes divided by 1073741824 are 3 GiB."""
+    if rating.terms.conversion is None:
+        return rating
+    converted = convert(rating.terms.conversion, rating.quantity)
+    return replace(rating, quantity=converted, quantity_to_price=converted)
 
 
 def round_quantity(rating: Rating) -> Rating:

@@ -20,7 +20,7 @@ from app.domain.charge_models import (
     Volume,
     prorate,
 )
-from app.domain.meters import Rounding
+from app.domain.meters import Conversion, Rounding
 from app.domain.plans import Discount, PlanCharge
 from app.domain.rating.lines import Allowance, RatedLine, RatingTerms
 from app.domain.rating.pipeline import STAGES, rate
@@ -39,14 +39,16 @@ def terms(
     used: int = 1,
     full: int = 1,
     rounding: Rounding | None = None,
+    conversion: Conversion | None = None,
     discount: Discount | None = None,
     **amounts: str,
 ) -> RatingTerms:
     """`amounts` are allowance, minimum and maximum, as text."""
     numbers: dict[str, Any] = {name: d(text) for name, text in amounts.items()}
     return RatingTerms(
-        PlanCharge("energy", model, "energy", discount=discount, **numbers), currency, used, full, rounding
-    )
+        PlanCharge("energy", model, "energy", discount=discount, **numbers), currency, used, full, rounding,
+        conversion,
+    )  # fmt: skip
 
 
 def rated(model: ChargeModel, quantity: Decimal | str | int, **stated: Any) -> RatedLine:
@@ -81,6 +83,7 @@ def test_the_stages_run_in_the_order_that_the_list_says():
     )  # fmt: skip
 
     assert [(step.stage, step.quantity, step.amount) for step in line.steps] == [
+        ("convert_units", d("123.456"), None),
         ("round_quantity", d("123.46"), None),
         ("deduct_allowance", d("113.46"), None),
         ("price_quantity", d("113.46"), d("113.46")),
@@ -99,7 +102,41 @@ def test_a_line_keeps_the_rounded_quantity_with_the_free_units():
     assert [line.quantity, line.components[0].quantity, line.amount] == [121, 21, 21]
 
 
-# --- rounding and free units -----------------------------------------------------------------------------------------
+# --- units, rounding and free units ----------------------------------------------------------------------------------
+
+
+def test_the_quantity_is_converted_before_it_is_rounded_and_before_free_units_come_off():
+    """5905580032 bytes are 5.5 GiB, up to 6; 2 are free, 4 at 1.00 are priced."""
+    line = rated(
+        EURO, "5905580032", conversion=Conversion("divide_by", d(2**30), "GiB"), rounding=Rounding("up", 0),
+        allowance="2",
+    )  # fmt: skip
+
+    assert [(step.stage, step.quantity) for step in line.steps[:3]] == [
+        ("convert_units", d("5.5")),
+        ("round_quantity", d(6)),
+        ("deduct_allowance", d(4)),
+    ]
+    assert [line.quantity, line.amount] == [6, d("4.00")]
+
+
+@pytest.mark.parametrize(
+    ("operation", "factor", "quantity", "converted"),
+    [
+        ("divide_by", "1000", "1234", "1.234"),
+        ("divide_by", "3", "2", "0.666666666666666667"),
+        ("divide_by", "3", "-2", "-0.666666666666666667"),
+        ("divide_by", "1073741824", "1", "0.000000000931322575"),
+        ("multiply_by", "8", "0.125", "1.000"),
+        ("multiply_by", "0.000000000000000001", "0.5", "0.0000000000000000005"),
+        ("divide_by", "60", "0", "0"),
+    ],
+)
+def test_a_quotient_has_18_decimals_and_a_product_every_one(operation: Any, factor: str, quantity: str, converted: str):
+    """2 / 3 is 0.666666666666666667, half up at the 18th decimal; 1 / 2^30 is 0.000000000931322574615..."""
+    line = rated(EURO, quantity, conversion=Conversion(operation, d(factor), "x"))
+
+    assert line.quantity == d(converted)
 
 
 def test_the_quantity_is_rounded_before_the_free_units_come_off():
