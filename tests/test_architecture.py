@@ -28,14 +28,15 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
-    "billed_charges", "billing_books", "catalog_change", "find_due", "keep_events", "list_unpriced", "rate_period",
-    "read_usage", "show_catalog", "use_credit",
+    "billed_charges", "billing_books", "catalog_change", "find_due", "frozen_use", "keep_events", "list_unpriced",
+    "rate_period", "read_usage", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
     ("run_billing", "close_period"),
     ("close_period", "correct_period"),
     ("close_period", "issue_invoice"),
+    ("explain_line", "list_line_events"),
     ("settle_draft", "close_period"),
     ("audit_books", "audit_credit"),
     *(("apply_catalog", f"put_{noun}") for noun in ("meter", "plan", "resource", "subscription", "tax_rate", "tenant")),

@@ -362,3 +362,17 @@ def test_a_backup_is_a_database_of_its_own(sqlite_url: str, tmp_path: Path) -> N
 def test_a_backup_of_postgresql_is_left_to_its_own_tool(postgresql_database_url: str, tmp_path: Path) -> None:
     refused = run("backup", str(tmp_path / "copy"), url=postgresql_database_url, expect=1)
     assert "pg_dump" in refused.stderr
+
+
+def test_explain_says_why_by_the_number_of_the_document(database_url: str) -> None:
+    with service(database_url) as api:
+        set_up(api, [PER_UNIT], start="2026-10-01")
+        api.post("/v1/events", [event("1")])
+        api.bill("2026-11-01T00:00:00Z")
+    told = run("explain", "2026-000001", "ln_1", "--language", "en", url=database_url).stdout.splitlines()
+    assert told[0] == "energy, 1 – 31 October 2026"
+    assert "Price per unit: 7.25 kWh × €0.30 = €2.18" in told
+    facts = json.loads(run("explain", "2026-000001", "--json", "--by", "hour", url=database_url).stdout)
+    assert [(item["line"], item["amount"], item["use"]["window"]) for item in facts] == [("ln_1", "2.18", "hour")]
+    assert "no line ln_9" in run("explain", "2026-000001", "ln_9", url=database_url, expect=1).stderr
+    assert "no document" in run("explain", "2026-000009", url=database_url, expect=1).stderr

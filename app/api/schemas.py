@@ -573,22 +573,59 @@ INVOICE = shown(
     description="In a draft `number`, `issued_at`, `due_date` and the hashes are null.",
 )
 PREVIEW = shown({"id": {"type": "null"}, "status": one_of(("preview",))} | _DOCUMENT)
+_STATEMENT = shown(
+    {"title": {"type": "string"}, "formula": {"type": "string"}, "text": {"type": "string"}},
+    description="What was done, the same in numbers, and both together.",
+)  # fmt: skip
+_STATEMENTS: Schema = {"type": "array", "items": _STATEMENT}
+_STATE = shown({"quantity": DECIMAL, "events": COUNT, "amount": DECIMAL})
+_CHANGE_OF_EVENT = one_of(("added", "removed"))
 EXPLANATION = shown(
     {
-        "invoice": INVOICE_ID, "line": {"type": "string"}, "plan": KEY, "plan_version": VERSION,
-        "charge": ref("Charge"), "stretch": PERIOD, "share_of_period": {"type": "string", "pattern": "^[0-9]+/[0-9]+$"},
+        "invoice": INVOICE_ID, "line": {"type": "string"}, "kind": {"type": "string"}, "language": one_of(LANGUAGES),
+        "description": {"type": "string"}, "plan": KEY, "plan_version": VERSION, "charge": ref("Charge"),
+        "price": {"type": "string"}, "stretch": PERIOD,
+        "share_of_period": {"type": "string", "pattern": "^[0-9]+/[0-9]+$"}, "proration": one_of(("day", "second")),
         "meter": nullable(shown({"key": KEY}, additionalProperties=True)),
-        "usage": shown({"quantity": DECIMAL, "events": COUNT}),
+        "usage": shown({"quantity": DECIMAL, "unit": {"type": "string"}, "events": COUNT}),
         "steps": {"type": "array", "items": shown({
-            "stage": {"type": "string"}, "quantity": DECIMAL, "amount": {"type": ["string", "null"]}})},
-        "rated": DECIMAL, "holds": BOOLEAN, "text": {"type": "array", "items": {"type": "string"}},
+            "stage": {"type": "string"}, "quantity": DECIMAL, "amount": {"type": ["string", "null"]},
+            "statements": _STATEMENTS}),
+            "description": "Each stage with the quantity still to be priced and the amount after it; it has statements "
+            "where it changed something."},
+        "components": LINE["properties"]["components"], "allowances": LINE["properties"]["allowances"],
+        "tax": shown(_TAX | {"statement": _STATEMENT}), "rated": DECIMAL, "amount": DECIMAL,
+        "holds": BOOLEAN | {"description": "True where rating the recorded facts again gives the recorded amount."},
+        "use": shown({
+            "window": one_of(("day", "hour")), "verified": BOOLEAN,
+            "data": {"type": "array", "items": shown({
+                "start": INSTANT, "end": INSTANT, "quantity": DECIMAL, "events": COUNT})}},
+            description="What the line counted, by local day or hour. `quantity` is the window's own: it adds up where "
+            "the meter's aggregation does. `verified` is true where these are the events that were frozen."),
+        "correction": nullable(shown(
+            {
+                "invoice": INVOICE_ID, "number": {"type": "string"}, "line": {"type": "string"}, "before": _STATE,
+                "now": _STATE, "difference": DECIMAL, "subscription_ended": BOOLEAN,
+                "events": {"type": "array", "items": shown({
+                    "change": _CHANGE_OF_EVENT, "source": {"type": "string"}, "id": {"type": "string"},
+                    "time": INSTANT, "quantity": nullable(DECIMAL)})},
+                "has_more_events": BOOLEAN, "statements": _STATEMENTS,
+            },
+            description="Of a difference or a credit: what was billed before and by which document, what is measured "
+            "now, and the first of the events that changed it.")),
+        "text": {"type": "array", "items": {"type": "string"}},
     }
 )  # fmt: skip
-LINE_EVENTS = page_of(ref("Event"))
-LINE_EVENTS["properties"]["verified"] = BOOLEAN | {
-    "description": "True where count and identity sum of the events are those frozen with the line."
-}
-LINE_EVENTS["required"].append("verified")
+LINE_EVENT = EVENT | {"properties": EVENT["properties"] | {"change": _CHANGE_OF_EVENT}}
+LINE_EVENTS = page_of(LINE_EVENT)
+LINE_EVENTS["properties"] |= {
+    "verified": BOOLEAN | {"description": "True where the events of the hours that the page covers are those frozen "
+                           "with the line, by count and by the sum of their identities."},
+    "frozen": shown({"events": COUNT, "identity_sum": {"type": "string", "pattern": "^[0-9]+$"}},
+                    description="Of all events of the line: how many, and the sum of the last 32 bits of their "
+                    "identities."),
+}  # fmt: skip
+LINE_EVENTS["required"] += ["verified", "frozen"]
 
 # --- credit ----------------------------------------------------------------------------------------------------------
 

@@ -262,7 +262,7 @@ def period(value: Period, zone: ZoneInfo, language: Language) -> str:
     """
     first, after = local_date(value.start, zone), local_date(value.end, zone)
     if start_of_day(first, zone) != value.start or start_of_day(after, zone) != value.end:
-        return _join(_moment(value.start, zone, language), _moment(value.end, zone, language), language)
+        return _join(moment(value.start, zone, language), moment(value.end, zone, language), language)
     # Not `after - 1 day`: that day may have been skipped by a zone which crossed the date line.
     last = local_date(value.end - timedelta(microseconds=1), zone)
     if first == last:
@@ -280,7 +280,8 @@ def _join(start: str, end: str, language: Language) -> str:
     return f"{start} {EN_DASH} {end}" if language == "en" else f"du {start} au {end}"
 
 
-def _moment(instant: datetime, zone: ZoneInfo, language: Language) -> str:
+def moment(instant: datetime, zone: ZoneInfo, language: Language) -> str:
+    """The local time with its offset: `1 December 2026 10:17 (UTC+01:00)`."""
     local = instant.astimezone(zone)
     if local.microsecond:
         clock = local.isoformat(timespec="microseconds")[11:26]

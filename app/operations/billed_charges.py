@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from uuid import UUID
 
 from app.domain.invoices import InvoiceLine
@@ -29,7 +30,7 @@ def billed_charges(issued: Sequence[StoredInvoice]) -> list[BilledCharge]:
     lines: dict[tuple[datetime, str], list[tuple[StoredInvoice, InvoiceLine]]] = {}
     for stored in issued:
         for line in stored.invoice.lines:
-            if line.kind != "credit" or line.reopens_usage:
+            if _counts(line):
                 lines.setdefault((line.period.start, line.charge), []).append((stored, line))
     return [_billed_charge(lines[key]) for key in sorted(lines)]
 
@@ -50,3 +51,26 @@ def _billed_charge(entries: list[tuple[StoredInvoice, InvoiceLine]]) -> BilledCh
     return BilledCharge(
         tuple(documents[key] for key in order), tuple(left[key] for key in order), entries[0][1], entries[-1][1]
     )
+
+
+def billed_before(
+    issued: Sequence[StoredInvoice], stored: StoredInvoice, line: InvoiceLine
+) -> tuple[StoredInvoice, InvoiceLine] | None:
+    """What stood billed of the line's charge and stretch before the correction that the line belongs to: the document
+    and the line that say so.
+
+    `issued` is all that was issued for the subscription, in order; the line's own document may still be a draft. A
+    correction may be credited on several documents: all of them have the same trace.
+    """
+    earlier = list(takewhile(lambda item: item.place.invoice_id != stored.place.invoice_id, issued))
+    for document in reversed(earlier):
+        for other in document.invoice.lines:
+            same = (other.charge, other.period.start) == (line.charge, line.period.start)
+            if same and _counts(other) and other.trace != line.trace:
+                return document, other
+    return None
+
+
+def _counts(line: InvoiceLine) -> bool:
+    """True where the line changes what counts as billed."""
+    return line.kind != "credit" or line.reopens_usage

@@ -1,84 +1,123 @@
-"""A line, stage by stage, down to its events."""
+"""A line, stage by stage, down to its events: what it was computed from, in what order, and what changed it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from app.domain.aggregation import identity_number
 from app.domain.events import parse_instant
-from app.domain.invoices import Invoice, InvoiceLine
-from app.domain.meters import Measured, measure
-from app.domain.money import amount_text, plain
-from app.domain.periods import Period
-from app.operations.rate_period import rate_trace, rated_to_trace
-from app.storage import event_store, meter_store
-from app.storage.event_store import StoredEvent
+from app.domain.explanations import ChangedEvent, Correction, Explanation, State, UseIn, UseWindow
+from app.domain.invoices import InvoiceLine
+from app.domain.meters import Meter
+from app.domain.periods import Period, windows_between
+from app.domain.rating.pipeline import passage, rate
+from app.operations.billed_charges import billed_before
+from app.operations.frozen_use import Frozen, FrozenUse, frozen_of
+from app.operations.list_line_events import LineEvent, line_events
+from app.operations.rate_period import rated_to_trace, read_trace
+from app.operations.read_usage import Use, contribution_of
+from app.storage import invoice_store, meter_store
+from app.storage.database import Database
 from app.storage.invoice_store import StoredInvoice
 
-
-@dataclass(frozen=True, slots=True)
-class LineEvents:
-    """The events that a line counted. `verified` is True when their count and identity sum are those frozen with it."""
-
-    events: Sequence[StoredEvent]
-    verified: bool
+MOST_EVENTS_NAMED = 20
+"""How many of the events that changed a line an explanation names; the list of its events has them all."""
 
 
-def explain_line(invoice: Invoice, line: InvoiceLine) -> dict[str, Any]:
-    """What the line was computed from, step by step, JSON-ready; `holds` is True when its trace still gives its
-    result."""
-    trace = line.trace
-    rated = rated_to_trace(rate_trace(trace))
-    text = [f"{line.description}: {plain(line.quantity)} {line.unit}".rstrip()]
-    text += [
-        f"{stage}: quantity {quantity}" + (f", amount {amount}" if amount else "")
-        for stage, quantity, amount in trace["steps"]
-    ]
-    currency = invoice.currency
-    text += [
-        f"{item.description}: {plain(item.quantity)} x {plain(item.unit_price)} = {amount_text(item.amount, currency)}"
-        for item in line.components
-    ]
-    text += [f"{item.description}: -{amount_text(item.amount, invoice.currency)}" for item in line.allowances]
-    text.append(f"line: {amount_text(line.amount, invoice.currency)} {invoice.currency}")
-    return {
-        "invoice": invoice.id, "line": line.id, "plan": trace["plan"], "plan_version": trace["version"],
-        "charge": trace["terms"]["charges"][0], "stretch": dict(zip(("start", "end"), trace["stretch"], strict=True)),
-        "share_of_period": f"{trace['used']}/{trace['full']}", "meter": trace["meter"],
-        "usage": {"quantity": trace["usage"]["total"], "events": trace["usage"]["count"]},
-        "steps": [
-            {"stage": stage, "quantity": quantity, "amount": amount} for stage, quantity, amount in trace["steps"]
-        ],
-        "rated": amount_text(Decimal(rated["amount"]), currency), "holds": rated == trace["rated"], "text": text,
-    }  # fmt: skip
+def explain_line(
+    database: Database, stored: StoredInvoice, line: InvoiceLine, *, window: UseWindow = "day"
+) -> Explanation:
+    """All there is to say of the line."""
+    return database.read(lambda connection: _explanation(connection, stored, line, window))
 
 
-def line_events(connection: Connection, stored: StoredInvoice, line: InvoiceLine) -> LineEvents:
-    """The events of the line's stretch that its meter measured, as they were when it froze, by time."""
-    trace = line.trace
-    if trace["meter"] is None:
-        return LineEvents((), True)
-    found = meter_store.find(connection, UUID(trace["meter"]["meter_id"]))
-    if found is None:
-        return LineEvents((), False)
-    meter = found[0]
-    frozen_at = stored.invoice.issued_at
-    stretch = Period(parse_instant(trace["stretch"][0]), parse_instant(trace["stretch"][1]))
-    events = [
-        item
-        for item in event_store.in_window(
-            connection, type=meter.event_type, start=stretch.start, end=stretch.end,
-            tenant_ids=[stored.place.tenant_id], cancelled_after=frozen_at,
-        )
-        if (frozen_at is None or item.received_at <= frozen_at) and isinstance(measure(meter, item.event), Measured)
-    ]  # fmt: skip
-    events.sort(key=lambda item: (item.at, item.event.source, item.event.id))
-    usage = trace["usage"]
-    sum_now = sum(identity_number(item.identity) for item in events)
-    return LineEvents(events, (len(events), sum_now) == (usage["count"], usage["identity_sum"]))
+def _explanation(connection: Connection, stored: StoredInvoice, line: InvoiceLine, window: UseWindow) -> Explanation:
+    terms, usage, proration = read_trace(line.trace)
+    rated = rate(terms, usage)
+    use, verified = _use_by_window(connection, stored, line, window)
+    return Explanation(
+        stored.invoice, line, _measured_unit(connection, line), proration, rated, tuple(passage(terms, usage)),
+        rated_to_trace(rated) == line.trace["rated"], _state(line.trace), window, use, verified,
+        None if line.kind == "charge" else _correction(connection, stored, line),
+    )  # fmt: skip
+
+
+def _measured_unit(connection: Connection, line: InvoiceLine) -> str:
+    meter = line.trace["meter"]
+    found = None if meter is None else meter_store.find(connection, UUID(meter["meter_id"]))
+    return line.unit if found is None else found[0].unit
+
+
+def _state(trace: Mapping[str, Any]) -> State:
+    rated = trace["rated"]
+    return State(Decimal(rated["quantity"]), trace["usage"]["count"], Decimal(rated["amount"]))
+
+
+# --- the use that was counted ----------------------------------------------------------------------------------------
+
+
+def _use_by_window(
+    connection: Connection, stored: StoredInvoice, line: InvoiceLine, window: UseWindow
+) -> tuple[tuple[UseIn, ...], bool]:
+    """What the line counted in each window of its stretch, in the document's time zone, where there was any."""
+    frozen = frozen_of(connection, stored, line)
+    if frozen is None:
+        return (), line.trace["meter"] is None
+    if frozen.stretch is None:
+        return (), True
+    counted = FrozenUse(connection, frozen)
+    windows = list(windows_between(frozen.stretch, window, ZoneInfo(stored.invoice.time_zone)))
+    uses = _gathered(counted, windows)
+    rows = tuple(
+        UseIn(period, use.quantity(frozen.meter), use.fold.count)
+        for period, use in zip(windows, uses, strict=True)
+        if use.fold.count
+    )
+    return rows, counted.verified(frozen.stretch.start, frozen.stretch.end)
+
+
+def _gathered(counted: FrozenUse, windows: list[Period]) -> list[Use]:
+    starts = [item.start for item in windows]
+    uses = [Use() for _ in windows]
+    for piece in counted.pieces(set(starts)):
+        uses[bisect_right(starts, piece.at) - 1].add(piece)
+    return uses
+
+
+# --- what a correction changed ---------------------------------------------------------------------------------------
+
+
+def _correction(connection: Connection, stored: StoredInvoice, line: InvoiceLine) -> Correction | None:
+    issued = invoice_store.issued_of_subscription(connection, stored.place.tenant_id, stored.place.subscription_id)
+    billed = billed_before(issued, stored, line)
+    if billed is None:
+        return None
+    document, before = billed
+    page = line_events(connection, stored, line, after=None, limit=MOST_EVENTS_NAMED)
+    frozen = frozen_of(connection, stored, line)
+    named = () if frozen is None else tuple(_changed(frozen, row) for row in page.rows)
+    ends = [parse_instant(item.trace["stretch"][1]) for item in (before, line)]
+    return Correction(
+        document.invoice, before, _state(before.trace), _state(line.trace), named, page.next is not None,
+        ends[1] < ends[0],
+    )  # fmt: skip
+
+
+def _changed(frozen: Frozen, row: LineEvent) -> ChangedEvent:
+    assert row.change is not None
+    event = row.stored.event
+    return ChangedEvent(row.change, row.stored.at, event.source, event.id, _quantity_of_one(frozen.meter, row))
+
+
+def _quantity_of_one(meter: Meter, row: LineEvent) -> Decimal | None:
+    """What the event adds by itself."""
+    bucket = contribution_of(meter, row.stored)
+    if bucket is None or meter.aggregation == "unique":
+        return None
+    return Use(bucket.fold).quantity(meter)

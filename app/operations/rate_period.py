@@ -166,12 +166,19 @@ def remeasure(
 
 def rate_trace(trace: Mapping[str, Any]) -> RatedLine:
     """The line that a trace describes: the pipeline over what it recorded, no database involved."""
-    charge = read_terms(trace["terms"]).charges[0]
+    terms, usage, _ = read_trace(trace)
+    return rate(terms, usage)
+
+
+def read_trace(trace: Mapping[str, Any]) -> tuple[RatingTerms, MeasuredUsage, str]:
+    """What a trace says that was rated, by which terms, and in what shares of a period are counted: day or second."""
+    plan_terms = read_terms(trace["terms"])
+    charge = plan_terms.charges[0]
     terms = RatingTerms(
         charge, trace["terms"]["currency"], trace["used"], trace["full"], read_rounding(trace["rounding"]),
         read_conversion(trace.get("convert")),
     )  # fmt: skip
-    return rate(terms, MeasuredUsage(Decimal(trace["usage"]["total"])))
+    return terms, MeasuredUsage(Decimal(trace["usage"]["total"])), plan_terms.proration
 
 
 def _rated(trace: dict[str, Any], measurement: Measurement) -> RatedCharge:

@@ -31,6 +31,11 @@ class Use:
     def quantity(self, meter: Meter) -> Decimal:
         return Decimal(len(self.values)) if meter.aggregation == "unique" else quantity_of(meter.aggregation, self.fold)
 
+    def add(self, piece: Piece) -> None:
+        self.fold = merge(self.fold, piece.bucket.fold)
+        if piece.value is not None:
+            self.values.add(piece.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -116,8 +121,5 @@ def gather(found: Iterable[Piece], group: Callable[[Piece], K]) -> dict[K, Use]:
     """The pieces by group, merged."""
     uses: dict[K, Use] = {}
     for piece in found:
-        use = uses.setdefault(group(piece), Use())
-        use.fold = merge(use.fold, piece.bucket.fold)
-        if piece.value is not None:
-            use.values.add(piece.value)
+        uses.setdefault(group(piece), Use()).add(piece)
     return uses

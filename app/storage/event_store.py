@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection, RowMapping
 from app.domain.acceptance import Judged
 from app.domain.events import UsageEvent, microseconds, parse_data
 from app.storage import packed_arrays
+from app.storage.planning import plan_for_values
 from app.storage.tables import events, tenants
-from app.storage.types import Id, Name16
+from app.storage.types import Id, Instant, Name16
 
 EventKey = tuple[UUID, bytes]
 """(tenant_id, identity)"""
@@ -184,6 +185,23 @@ def in_window(
         query = query.where(events.c.resource == resource)
     for row in connection.execute(query.execution_options(yield_per=2000)).mappings():
         yield stored_event(row)
+
+
+def of_type(
+    connection: Connection, *, tenant_id: UUID, type: str, start: datetime, end: datetime,
+    after: tuple[datetime, bytes] | None, limit: int,
+) -> list[StoredEvent]:  # fmt: skip
+    """The tenant's next events of the type that happened in [start, end), cancelled ones too, by (time, identity): from
+    one index, wherever the list goes on."""
+    plan_for_values(connection)
+    query = sa.select(events).where(
+        events.c.tenant_id == tenant_id, events.c.type == type, events.c.time >= start, events.c.time < end
+    )
+    if after is not None:
+        kinds: list[Any] = [Instant(), Name16()]
+        query = query.where(sa.tuple_(events.c.time, events.c.identity, types=kinds) > sa.tuple_(*after, types=kinds))
+    query = query.order_by(events.c.time, events.c.identity).limit(limit)
+    return [stored_event(row) for row in connection.execute(query).mappings()]
 
 
 def first_time(connection: Connection, type: str) -> datetime | None:

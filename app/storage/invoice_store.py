@@ -176,6 +176,14 @@ def find(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> StoredInv
     return found[0] if found else None
 
 
+def drafted_at(connection: Connection, place: Place) -> datetime:
+    """When the document was computed."""
+    query = sa.select(invoices.c.created_at)
+    query = query.where(invoices.c.tenant_id == place.tenant_id, invoices.c.invoice_id == place.invoice_id)
+    found: datetime = connection.execute(query).scalar_one()
+    return found
+
+
 def find_draft_at(
     connection: Connection, tenant_id: UUID, subscription_id: UUID, *, type: InvoiceType
 ) -> list[StoredInvoice]:

@@ -191,6 +191,17 @@ def totals(
     return int(row[0]), int(row[1])
 
 
+def by_hour(
+    connection: Connection, *, tenant_id: UUID, meter_id: UUID, start: datetime, end: datetime
+) -> dict[datetime, tuple[int, int]]:
+    """Count and identity sum of the buckets that start in [start, end), by hour."""
+    query = sa.select(buckets.c.start, sa.func.sum(buckets.c.count), sa.func.sum(buckets.c.identity_sum)).where(
+        buckets.c.tenant_id == tenant_id, buckets.c.meter_id == meter_id, buckets.c.start >= start,
+        buckets.c.start < end,
+    )  # fmt: skip
+    return {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(query.group_by(buckets.c.start))}
+
+
 def spans(connection: Connection, meter_ids: Sequence[UUID]) -> list[tuple[UUID, UUID, datetime, datetime]]:
     """(tenant, meter, first bucket's start, last bucket's start) of every tenant that used one of the meters."""
     query = sa.select(

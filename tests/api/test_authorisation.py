@@ -281,8 +281,18 @@ BUT_HEAD: tuple[Route, ...] = (
         "GET", "/v1/invoices/{id}.{format}", ("read",),
         (about_invoice(".csv"), about_invoice(".csv", "draft"), about_invoice(".pdf"), about_invoice(".pdf", "credit")),
     ),
-    Route("GET", "/v1/invoices/{id}/lines/{line}/explanation", ("read",), (about_invoice("/lines/ln_1/explanation"),)),
-    Route("GET", "/v1/invoices/{id}/lines/{line}/events", ("read",), (about_invoice("/lines/ln_1/events"),)),
+    Route(
+        "GET", "/v1/invoices/{id}/lines/{line}/explanation", ("read",),
+        (
+            about_invoice("/lines/ln_1/explanation"),
+            Ask(asked("/v1/invoices/{credit}/lines/ln_1/explanation", window="hour", language="en"), "own"),
+        ),
+        ("window", "language"),
+    ),
+    Route(
+        "GET", "/v1/invoices/{id}/lines/{line}/events", ("read",),
+        (about_invoice("/lines/ln_1/events"), about_invoice("/lines/ln_1/events", "credit")),
+    ),
     Route(
         "POST", "/v1/invoices/{id}/issue", ("finance",),
         (

@@ -12,22 +12,28 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.answers import json_answer
+from app.api.answers import json_answer, prefers
 from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, limits, now, page, require
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
 from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, INVOICE_ID, KEY, one_of, ref
+from app.documents.explanation import explanation_lines
 from app.documents.invoice_csv import render_csv
 from app.documents.invoice_pdf import render_pdf
+from app.documents.wording import language_of
 from app.domain.callers import Caller
 from app.domain.errors import InvalidCursor, NotFound
-from app.domain.events import instant_text
+from app.domain.events import instant_text, parse_instant
+from app.domain.explanations import Explanation, UseWindow
 from app.domain.invoices import InvoiceLine
 from app.domain.periods import local_date
+from app.domain.tenants import LANGUAGES
 from app.observability import metrics
-from app.operations.explain_line import explain_line, line_events
+from app.operations.explain_line import explain_line
+from app.operations.frozen_use import EventPlace
 from app.operations.list_jobs import find_job, job_to_wire
+from app.operations.list_line_events import LineEvent, list_line_events
 from app.operations.preview_charges import preview_charges
 from app.operations.read_invoices import find_invoice, invoice_file, list_invoices, midnights
 from app.operations.resolve_tenant import resolve_tenant
@@ -36,6 +42,7 @@ from app.operations.settle_draft import discard_draft, issue_one
 from app.storage.billing_store import BillingRun
 from app.storage.invoice_store import InvoiceFilter, StoredInvoice
 from app.wire.events import event_to_wire
+from app.wire.explanations import explanation_to_wire
 from app.wire.invoices import invoice_to_wire
 from app.wire.requests import run_from_wire
 
@@ -326,14 +333,42 @@ def _line(stored: StoredInvoice, line: str) -> InvoiceLine:
     raise NotFound("This invoice has no such line.", line=line)
 
 
+_WINDOWS: tuple[UseWindow, ...] = ("day", "hour")
+_TEXT = "text/plain"
+
+
 @router.get(
     "/invoices/{id}/lines/{line}/explanation",
-    **described("read", {200: Answer("The explanation", ref("Explanation"))}, 404, parameters=[_INVOICE, _LINE]),
-)
+    **described(
+        "read",
+        {200: Answer("The explanation", ref("Explanation"), other={_TEXT: {"type": "string"}})}, 404, 422,
+        parameters=[
+            _INVOICE, _LINE,
+            {"name": "window", "in": "query", "schema": one_of(_WINDOWS) | {"default": "day"},
+             "description": "The use that was counted, by local day or by hour."},
+            {"name": "language", "in": "query", "schema": one_of(LANGUAGES),
+             "description": "The language of the words; without it, that of the document."},
+        ],
+    ),
+)  # fmt: skip
 async def get_explanation(id: str, line: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
-    """Why a line has its amount: plan version, quantity, every step."""
-    stored = await run_in_threadpool(find_invoice, database(request), id, caller)
-    return json_answer(explain_line(stored.invoice, _line(stored, line)))
+    """Why a line has its amount: price, quantity and every step in words and numbers, the use by day, the tax; of a
+    difference or a credit, what it was, what it is now, and what changed it. As text where `Accept` says
+    `text/plain`."""
+    known_parameters(request, "window", "language")
+    window: UseWindow = "hour" if choice_parameter(request, "window", _WINDOWS) == "hour" else "day"
+    asked = choice_parameter(request, "language", LANGUAGES)
+
+    def work() -> Explanation:
+        stored = find_invoice(database(request), id, caller)
+        return explain_line(database(request), stored, _line(stored, line), window=window)
+
+    found = await run_in_threadpool(work)
+    language = language_of(asked or found.invoice.language)
+    if prefers(request, _TEXT):
+        text = "".join(f"{row}\n" for row in explanation_lines(found, language))
+        return Response(text, media_type=_TEXT, headers={"Content-Language": language, "Vary": "Accept"})
+    return json_answer(explanation_to_wire(found, language), headers={"Vary": "Accept"})
 
 
 @router.get(
@@ -346,30 +381,39 @@ async def get_explanation(id: str, line: str, request: Request, caller: Caller =
 async def get_line_events(
     id: str, line: str, request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
 ) -> Response:
-    """The events behind a line, and whether they are still those that it froze."""
+    """The events behind a line, by time, each page checked against what the line froze; of a difference or a credit,
+    the events that came to count since, and those that count no more."""
     known_parameters(request, "cursor", "limit")
+    after = None if page.after is None else _event_place(page.after)
 
     def work() -> dict[str, Any]:
         stored = find_invoice(database(request), id, caller)
         wanted = _line(stored, line)
-        found = database(request).read(lambda connection: line_events(connection, stored, wanted))
-        start = _offset(page.after)
-        shown = found.events[start : start + page.limit]
-        more = start + page.limit < len(found.events)
-        data = [
-            event_to_wire(item.event)
-            | {"tenant": stored.invoice.buyer.key, "received_at": instant_text(item.received_at)}
-            for item in shown
-        ]
-        cursor = encode_cursor(str(start + page.limit)) if more else None
-        return {"data": data, "next_cursor": cursor, "verified": found.verified}
+        found = list_line_events(database(request), stored, wanted, after=after, limit=page.limit)
+        usage = wanted.trace["usage"]
+        cursor = None
+        if found.next is not None:
+            cursor = encode_cursor(f"{instant_text(found.next[0])} {found.next[1].hex()}")
+        return {
+            "data": [_line_event(row, stored.invoice.buyer.key) for row in found.rows], "next_cursor": cursor,
+            "verified": found.verified,
+            "frozen": {"events": usage["count"], "identity_sum": str(usage["identity_sum"])},
+        }  # fmt: skip
 
     return json_answer(await run_in_threadpool(work))
 
 
-def _offset(after: str | None) -> int:
-    if after is None:
-        return 0
-    if not (after.isascii() and after.isdigit()):
-        raise InvalidCursor("This cursor was not given out by this list.")
-    return int(after[:12])
+def _line_event(row: LineEvent, tenant: str) -> dict[str, Any]:
+    stored = row.stored
+    shown = event_to_wire(stored.event) | {"tenant": tenant, "received_at": instant_text(stored.received_at)}
+    if stored.cancelled_at is not None:
+        shown["cancelled_at"] = instant_text(stored.cancelled_at)
+    return shown if row.change is None else shown | {"change": row.change}
+
+
+def _event_place(text: str) -> EventPlace:
+    try:
+        at, identity = text.split(" ")
+        return parse_instant(at), bytes.fromhex(identity)
+    except ValueError as error:
+        raise InvalidCursor("This cursor was not given out by this list.") from error
