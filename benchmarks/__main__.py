@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from app.observability.metrics import RETRIES
+from benchmarks.balance import ask_balance
 from benchmarks.closing import close_month
 from benchmarks.documents import measure_pdfs_per_second
 from benchmarks.ingestion import Rate, bulk_insert, in_process, over_http, uncounted
@@ -33,7 +34,8 @@ from benchmarks.rating import measure_rating_lines_per_second
 from benchmarks.stream import Stream, StreamKind, make_stream
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("ingestion", "closing", "rating", "documents")
+PARTS = ("ingestion", "closing", "balance", "rating", "documents")
+OF_A_DATABASE = ("ingestion", "closing", "balance")
 KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
 STREAMS: tuple[StreamKind, ...] = ("live", "ordered")
 
@@ -185,6 +187,13 @@ class Bench:
         )
         self.add(Figure(f"close {tenants} tenants", places.kind, tenants / found.seconds, "periods/s"))
 
+    def balance(self, places: Places) -> None:
+        self.step(f"{places.kind}: balance of a tenant with a million events")
+        with places.fresh() as url:
+            found = ask_balance(url, self._directory, requests=500)
+        name = "balance of a tenant with 1 million events this month"
+        self.add(Figure(name, places.kind, found.p99_ms, "ms (p99)", None, "", found.p50_ms, found.p99_ms))
+
     def rating(self) -> None:
         self.step("rating")
         self.add(Figure("rate a line of five tiers", "", measure_rating_lines_per_second(), "lines/s"))
@@ -209,7 +218,7 @@ def main() -> None:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quotepart-bench-")))
         progress = stack.enter_context(Progress(*columns, console=err, disable=not err.is_terminal))
         server_url = ""
-        if "postgresql" in options.database and {"ingestion", "closing"} & set(options.part):
+        if "postgresql" in options.database and set(OF_A_DATABASE) & set(options.part):
             own = directory / "server"
             own.mkdir()
             directory.chmod(0o755)  # as root the server runs as another user, who must reach its folder
@@ -218,9 +227,9 @@ def main() -> None:
                 version = str(connection.info.parameter_status("server_version"))
         bench = Bench(options, directory, progress, server_url)
         for kind in options.database:
-            if {"ingestion", "closing"} & set(options.part):
+            if set(OF_A_DATABASE) & set(options.part):
                 with bench.places(kind) as places:
-                    for part in ("ingestion", "closing"):
+                    for part in OF_A_DATABASE:
                         if part in options.part:
                             getattr(bench, part)(places)
         for part in ("rating", "documents"):

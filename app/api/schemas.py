@@ -11,6 +11,7 @@ from typing import Any
 
 from app.domain.callers import SCOPES
 from app.domain.credit import CREDIT_KINDS
+from app.domain.entitlement import REFUSALS
 from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
@@ -322,9 +323,10 @@ _ANY_CHARGE = {"minimum": AMOUNT, "maximum": AMOUNT, "discount": DISCOUNT, "tax"
 CHARGE: Schema = {
     "anyOf": [
         sent({"key": KEY, "model": FLAT_MODEL},
-             _ANY_CHARGE | {"timing": one_of(("arrears", "advance")), "meter": _NOTHING, "allowance": _NOTHING}),
+             _ANY_CHARGE | {"timing": one_of(("arrears", "advance")), "meter": _NOTHING, "allowance": _NOTHING,
+                           "limit": _NOTHING}),
         sent({"key": KEY, "meter": KEY, "model": {"anyOf": USAGE_MODELS}},
-             _ANY_CHARGE | {"timing": one_of(("arrears",)), "allowance": QUANTITY}),
+             _ANY_CHARGE | {"timing": one_of(("arrears",)), "allowance": QUANTITY, "limit": QUANTITY}),
     ],
 }  # fmt: skip
 _EXAMPLE_CHARGES = [
@@ -364,8 +366,8 @@ _MODEL_SHOWN: Schema = {
 }  # fmt: skip
 _DISCOUNT_SHOWN: Schema = {"anyOf": [shown({"percent": DECIMAL}), shown({"amount": DECIMAL})]}
 _OVERRIDABLE_SHOWN: dict[str, Schema] = {
-    "model": _MODEL_SHOWN, "allowance": DECIMAL, "minimum": DECIMAL, "maximum": DECIMAL, "discount": _DISCOUNT_SHOWN,
-    "tax": KEY, "description": {"type": "string"},
+    "model": _MODEL_SHOWN, "allowance": DECIMAL, "minimum": DECIMAL, "maximum": DECIMAL, "limit": DECIMAL,
+    "discount": _DISCOUNT_SHOWN, "tax": KEY, "description": {"type": "string"},
 }  # fmt: skip
 CHARGE_SHOWN = shown(
     {"key": KEY, "model": _MODEL_SHOWN, "timing": one_of(("arrears", "advance"))}, _OVERRIDABLE_SHOWN | {"meter": KEY}
@@ -391,7 +393,7 @@ PLAN_VERSION = shown({"plan": KEY, "version": VERSION, "effective_at": INSTANT, 
 
 OVERRIDE = sent({}, {
     "model": {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}, "allowance": QUANTITY, "minimum": AMOUNT, "maximum": AMOUNT,
-    "discount": DISCOUNT, "tax": KEY, "description": text(1000),
+    "limit": QUANTITY, "discount": DISCOUNT, "tax": KEY, "description": text(1000),
 })  # fmt: skip
 OVERRIDE["properties"]["model"] = {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}  # every charge has one: null takes none away
 OVERRIDES = sent({}, {"charges": {"type": "object", "propertyNames": KEY, "additionalProperties": OVERRIDE}})
@@ -509,6 +511,22 @@ USAGE = shown(
             "start": INSTANT, "end": INSTANT, "quantity": DECIMAL,
             "group": {"type": "object", "additionalProperties": {"type": ["string", "null"]}}})},
     }
+)  # fmt: skip
+
+_STANDING: dict[str, Schema] = {
+    "allowance": DECIMAL, "allowance_left": DECIMAL, "limit": nullable(DECIMAL), "limit_left": nullable(DECIMAL),
+}  # fmt: skip
+BALANCE = shown(
+    {
+        "tenant": KEY, "meter": KEY, "unit": {"type": "string"}, "has_access": BOOLEAN,
+        "reason": nullable(one_of(REFUSALS)), "used": DECIMAL, **_STANDING, "period": PERIOD, "resets_at": INSTANT,
+        "charges": {"type": "array", "items": shown({
+            "subscription": KEY, "charge": KEY, "stretch": PERIOD, "used": DECIMAL, **_STANDING})},
+    },
+    description="Every event acknowledged before the request is in it. `used` is that of the billing period, which "
+    "ends at `resets_at`. Where several charges price the meter, the smallest allowance and the smallest limit stand "
+    "here, and each charge's own in `charges`; a charge's allowance is that of the `stretch` of the period in which "
+    "its present terms are in force. `reason` says why there is no access.",
 )  # fmt: skip
 
 # --- billing ---------------------------------------------------------------------------------------------------------
@@ -740,6 +758,7 @@ SCHEMAS: dict[str, Schema] = {
     "Event": EVENT,
     "Events": page_of(ref("Event")), "Quarantined": page_of(QUARANTINED), "Cancellation": CANCELLATION,
     "CancelledEvent": CANCELLED, "Release": RELEASE, "Job": JOB, "Usage": USAGE,
+    "Balance": BALANCE,
     "BillingRunSent": RUN_SENT, "BillingRun": RUN, "InvoiceLine": LINE, "Invoice": INVOICE,
     "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,
     "CreditGrantSent": CREDIT_GRANT_SENT, "CreditGrant": CREDIT_GRANT, "CreditGrants": page_of(ref("CreditGrant")),

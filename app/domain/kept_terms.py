@@ -21,7 +21,7 @@ def number_text(number: Decimal) -> str:
     return format(number if number else abs(number), "f")
 
 
-_NUMBERS = ("allowance", "minimum", "maximum")
+_NUMBERS = ("allowance", "minimum", "maximum", "limit")
 _TEXTS = ("meter", "tax", "timing", "description")
 
 
@@ -42,7 +42,7 @@ def read_terms(kept: Mapping[str, Any]) -> PlanTerms:
 
 def keep_charge(charge: PlanCharge) -> dict[str, Any]:
     """The charge without the fields that it leaves open."""
-    names = ("meter", "model", "allowance", "minimum", "maximum", "discount", "tax", "timing", "description")
+    names = ("meter", "model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "timing", "description")
     values = {name: getattr(charge, name) for name in names}
     return {"key": charge.key} | {
         name: _keep(value) for name, value in values.items() if value is not None and value != ""

@@ -28,7 +28,8 @@ class Discount:
 
 @dataclass(frozen=True, slots=True)
 class PlanCharge:
-    """A meter (None only for a flat charge) and a price inside a plan. `allowance` is in the meter's unit."""
+    """A meter (None only for a flat charge) and a price inside a plan. `allowance` is in the meter's unit, and so is
+    `limit`: how much a tenant may use in a billing period before producers are told to serve it no more."""
 
     key: str
     model: ChargeModel
@@ -40,6 +41,7 @@ class PlanCharge:
     tax: str | None = None
     timing: Literal["arrears", "advance"] = "arrears"
     description: str = ""
+    limit: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Plan:
         return terms
 
 
-OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "discount", "tax", "description")
+OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "description")
 """The fields of a charge that one subscription may have otherwise. Its meter and timing stay the plan's."""
 
 
@@ -127,6 +129,8 @@ def _kind_problems(charge: PlanCharge) -> Iterator[FieldProblem]:
             yield FieldProblem("/meter", "a flat charge measures nothing: leave the meter out")
         if charge.allowance is not None:
             yield FieldProblem("/allowance", "a flat charge has no quantity to deduct an allowance from")
+        if charge.limit is not None:
+            yield FieldProblem("/limit", "a flat charge has no quantity to hold a limit against")
         return
     if charge.meter is None:
         yield FieldProblem("/meter", "this model prices use: name the meter that measures it")
@@ -143,6 +147,8 @@ def _amount_problems(charge: PlanCharge, currency: str) -> Iterator[FieldProblem
         yield FieldProblem("/minimum", "the minimum is above the maximum")
     if charge.allowance is not None:
         yield from _quantity("/allowance", charge.allowance, may_be_zero=True)
+    if charge.limit is not None:
+        yield from _quantity("/limit", charge.limit, may_be_zero=True)
     if charge.discount is not None:
         yield from _discount_problems(charge.discount, currency)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from app.domain.billing import BillingPeriod, schedule_terms
+from app.domain.billing import BillingPeriod, extend_instants, period_between, schedule_terms
 from app.domain.errors import CannotBill
 from app.domain.invoices import InvoiceLine, Party
 from app.domain.meters import Meter
@@ -19,7 +21,7 @@ from app.domain.tax import OUT_OF_SCOPE, TaxRate
 from app.domain.tenants import Tenant
 from app.observability import metrics
 from app.operations.rate_period import Billable, RatedCharge, meters_by_key, rate_billable
-from app.storage import catalog_store, tenant_store
+from app.storage import billing_store, catalog_store, tenant_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,18 @@ def books_of(connection: Connection, subscription: Subscription) -> Books:
         raise CannotBill("No tenant is the operator, so there is no seller: set `operator` on one tenant.")
     versions = tuple(catalog_store.plan_versions(connection, subscription.plan))
     return Books(subscription, buyer, seller, versions, meters_by_key(connection))
+
+
+def period_at(
+    connection: Connection, subscription: Subscription, terms: PlanTerms, *, zone: ZoneInfo, at: datetime
+) -> BillingPeriod:
+    """The billing period that holds the instant, at which the subscription is running."""
+    known = billing_store.instants(connection, subscription.tenant_id, subscription.subscription_id)
+    instants = extend_instants([row.instant for row in known], subscription, terms, zone=zone, until=at)
+    for first, second in pairwise(instants):
+        if first.at <= at < second.at:
+            return period_between(first, second, subscription, terms)
+    raise AssertionError("a running subscription has an open period")
 
 
 def billables(books: Books, period: BillingPeriod, timing: str | None = None) -> list[Billable]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import pairwise
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.billing import BillingPeriod, extend_instants, period_between
 from app.domain.errors import CannotBill, NotFound
 from app.domain.ids import NOBODY, public_id
 from app.domain.invoices import Invoice, InvoiceLine, numbered_lines, totals
 from app.domain.periods import Period
-from app.operations.billing_books import Books, billables, books_of, charge_lines, party
+from app.operations.billing_books import Books, billables, books_of, charge_lines, party, period_at
 from app.operations.use_credit import promotional_uses
-from app.storage import billing_store, subscription_store
+from app.storage import subscription_store
 from app.storage.database import Database
 
 
@@ -34,7 +32,7 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
     for subscription in subscription_store.of_tenants(connection, [tenant_id]):
         if subscription.start <= now and (subscription.end is None or subscription.end > now):
             books = books_of(connection, subscription)
-            period = _open_period(connection, books, now)
+            period = period_at(connection, subscription, books.terms, zone=books.zone, at=now)
             periods.append(period.period)
             lines += charge_lines(connection, books, billables(books, period))
     if books is None:
@@ -52,13 +50,3 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
         time_zone=books.buyer.time_zone, period=whole, lines=numbered, net=net, tax=groups, total=total,
         allowances=credit,
     )  # fmt: skip
-
-
-def _open_period(connection: Connection, books: Books, now: datetime) -> BillingPeriod:
-    subscription = books.subscription
-    known = billing_store.instants(connection, subscription.tenant_id, subscription.subscription_id)
-    instants = extend_instants([row.instant for row in known], subscription, books.terms, zone=books.zone, until=now)
-    for first, second in pairwise(instants):
-        if first.at <= now < second.at:
-            return period_between(first, second, subscription, books.terms)
-    raise AssertionError("a running subscription has an open period")

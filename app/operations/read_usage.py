@@ -12,13 +12,26 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import EMPTY, MERGES, Bucket, Fold, contribution, identity_number, merge, quantity_of
+from app.domain.errors import CatchingUp, NotFound
 from app.domain.meters import Measured, Meter, measure
 from app.domain.periods import Period, hour_floor
-from app.storage import event_store, usage_store
+from app.storage import event_store, meter_store, usage_store
 from app.storage.event_store import StoredEvent
 
 K = TypeVar("K")
 HOUR = timedelta(hours=1)
+_LAST_OF_HOUR = HOUR - timedelta(microseconds=1)
+
+
+def find_meter(connection: Connection, key: str) -> Meter:
+    """The meter as it answers reads now."""
+    known = [meter for meter in meter_store.load(connection) if meter.key == key]
+    if not known:
+        raise NotFound(f"There is no meter {key!r}.", meter=key)
+    active = [meter for meter in known if meter.state == "active"]
+    if not active:
+        raise CatchingUp(f"The meter {key} is still being built; try again in a moment.")
+    return active[0]
 
 
 @dataclass(slots=True)
@@ -115,6 +128,32 @@ def _contribution(meter: Meter, measured: Measured, stored: StoredEvent) -> Buck
         at=stored.at,
         hour=hour_floor(stored.at),
     )
+
+
+def quantities(
+    connection: Connection, meter: Meter, period: Period, *, tenant_ids: Sequence[UUID]
+) -> dict[UUID, Decimal]:
+    """What each of the tenants used in the period, exactly; one that used nothing is left out.
+
+    It is what the pieces come to. Where the meter's hours can be summed as they are stored, no piece is made of them:
+    a month of a million events is then read in the time of one of a thousand.
+    """
+    if meter.aggregation not in usage_store.SUMMED:
+        uses = gather(pieces(connection, meter, period, tenant_ids=tenant_ids), _tenant_of)
+        return {tenant_id: use.quantity(meter) for tenant_id, use in uses.items()}
+    first, last = hour_floor(period.start + _LAST_OF_HOUR), hour_floor(period.end)
+    edges = [(period.start, first), (last, period.end)] if first <= last else [(period.start, period.end)]
+    folds = usage_store.folds(connection, meter, tenant_ids=tenant_ids, start=first, end=last)
+    for start, end in edges:
+        if start < end:
+            for piece in _events(connection, meter, Period(start, end), tenant_ids, None):
+                tenant_id = _tenant_of(piece)
+                folds[tenant_id] = merge(folds.get(tenant_id, EMPTY), piece.bucket.fold)
+    return {tenant_id: quantity_of(meter.aggregation, fold) for tenant_id, fold in folds.items()}
+
+
+def _tenant_of(piece: Piece) -> UUID:
+    return piece.bucket.key.tenant_id
 
 
 def gather(found: Iterable[Piece], group: Callable[[Piece], K]) -> dict[K, Use]:

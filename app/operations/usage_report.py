@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import merge
-from app.domain.errors import CatchingUp, InvalidInput, NotFound
+from app.domain.errors import InvalidInput, NotFound
 from app.domain.events import parse_json
 from app.domain.meters import Meter
 from app.domain.periods import Period, Window, window_at, windows_between
-from app.operations.read_usage import HOUR, Piece, Use, gather, pieces
+from app.operations.read_usage import HOUR, Piece, Use, find_meter, gather, pieces
 from app.storage import event_store, meter_store, tenant_store
 from app.storage.database import Database
 
@@ -71,17 +71,6 @@ def meter_is_ready(database: Database, key: str) -> bool:
     return any(meter.key == key and meter.state == "active" for meter in known) and not any(
         meter.key == key and meter.state == "building" for meter in known
     )
-
-
-def find_meter(connection: Connection, key: str) -> Meter:
-    """The meter as it answers reads now."""
-    known = [meter for meter in meter_store.load(connection) if meter.key == key]
-    if not known:
-        raise NotFound(f"There is no meter {key!r}.", meter=key)
-    active = [meter for meter in known if meter.state == "active"]
-    if not active:
-        raise CatchingUp(f"The meter {key} is still being built; try again in a moment.")
-    return active[0]
 
 
 def first_use_at(database: Database, key: str) -> datetime | None:

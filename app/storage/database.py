@@ -7,12 +7,14 @@ locked file or a lost connection runs it again from the start, so `work` must le
 
 from __future__ import annotations
 
+import operator
 import random
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -164,6 +166,8 @@ def _sqlite_engine(url: str) -> Engine:
             connection.execute(statement)
         for name, function in (("exact_add", _add), ("exact_min", _smaller), ("exact_max", _larger)):
             connection.create_function(name, 2, function, deterministic=True)
+        for name, joined in (("sum", operator.add), ("min", min), ("max", max)):
+            connection.create_aggregate(f"exact_all_{name}", 1, partial(_All, joined))  # type: ignore[arg-type]
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -174,6 +178,22 @@ def _sqlite_engine(url: str) -> Engine:
 
 
 # SQLite's own SUM, MIN and MAX would turn decimals into floats, or compare them as text.
+
+
+class _All:
+    """What a function of two makes of all values of a column, NULLs left out; NULL where there are none."""
+
+    def __init__(self, function: Callable[[Decimal, Decimal], Decimal]) -> None:
+        self._function = function
+        self._found: Decimal | None = None
+
+    def step(self, value: str | None) -> None:
+        if value is not None:
+            found, number = self._found, Decimal(value)
+            self._found = number if found is None else self._function(found, number)
+
+    def finalize(self) -> str | None:
+        return None if self._found is None else format(self._found, "f")
 
 
 def _add(first: str | None, second: str | None) -> str | None:

@@ -13,9 +13,10 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.aggregation import Bucket, BucketKey, Fold, Last
 from app.domain.events import microseconds
+from app.domain.meters import Aggregation, Kept, Meter
 from app.storage import packed_arrays
 from app.storage.tables import buckets
-from app.storage.types import decimal_text
+from app.storage.types import ExactDecimal, decimal_text
 
 _COLUMNS = (
     "tenant_id", "meter_id", "start", "cell", "resource", "dimensions", "count", "identity_sum", "sum", "min", "max",
@@ -165,6 +166,39 @@ def in_window(
     query = query.order_by(buckets.c.tenant_id, buckets.c.start, buckets.c.cell)
     for row in connection.execute(query.execution_options(yield_per=2000)).mappings():
         yield _bucket(row)
+
+
+SUMMED: frozenset[Aggregation] = frozenset({"count", "sum", "avg", "min", "max"})
+"""The aggregations whose stored hours `folds` can merge without making a bucket of each."""
+
+
+def folds(
+    connection: Connection, meter: Meter, *, tenant_ids: Sequence[UUID], start: datetime, end: datetime
+) -> dict[UUID, Fold]:
+    """By tenant, all buckets of the meter that start in [start, end) merged, as far as its aggregation asks for; a
+    tenant without any is left out."""
+    part = None if meter.kept_as == "count" else buckets.c[meter.kept_as]
+    within = (
+        buckets.c.meter_id == meter.meter_id, buckets.c.tenant_id.in_(tenant_ids), buckets.c.start >= start,
+        buckets.c.start < end,
+    )  # fmt: skip
+    aggregated = [sa.func.sum(buckets.c.count), sa.func.sum(buckets.c.identity_sum)]
+    if part is not None:
+        # What SQLite itself adds up it adds as floats, and compares as text.
+        prefix = "exact_all_" if connection.dialect.name == "sqlite" else ""
+        aggregated.append(getattr(sa.func, prefix + meter.kept_as)(part, type_=ExactDecimal))
+    query = sa.select(buckets.c.tenant_id, *aggregated).where(*within).group_by(buckets.c.tenant_id)
+    return {
+        tenant_id: _partial(meter.kept_as, int(count), int(identities), value[0] if value else None)
+        for tenant_id, count, identities, *value in connection.execute(query)
+    }
+
+
+def _partial(kept_as: Kept, count: int, identity_sum: int, value: Decimal | None) -> Fold:
+    fold = Fold(count, identity_sum)
+    if kept_as != "count":
+        setattr(fold, kept_as, value)
+    return fold
 
 
 def of_tenant(connection: Connection, *, tenant_id: UUID, meter_id: UUID) -> Iterator[Bucket]:

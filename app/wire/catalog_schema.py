@@ -392,6 +392,7 @@ def _overridable() -> dict[str, Schema]:
         "allowance": _decimal("A quantity that is free in each period, in the meter's unit.", "10"),
         "minimum": _decimal("The least amount of a period, due also without use.", "5.00"),
         "maximum": _decimal("The highest amount of a period.", "500.00"),
+        "limit": _decimal("The quantity of a period at which producers are told to serve no more.", "1000"),
         "discount": _ref("discount", "What comes off the priced amount."),
         "tax": _key("The tax rate; absent: the seller's."),
         "description": _text("What the line on the invoice is called.", longest=1000),
@@ -414,7 +415,7 @@ def _charge() -> Schema:
         allOf=[
             {
                 "if": is_flat,
-                "then": {"properties": {"meter": _NOTHING, "allowance": _NOTHING}},
+                "then": {"properties": {"meter": _NOTHING, "allowance": _NOTHING, "limit": _NOTHING}},
                 "else": _needed("meter", timing={"enum": ["arrears", None]}),
             }
         ],

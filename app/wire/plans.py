@@ -118,6 +118,7 @@ def _charge(fields: Fields) -> PlanCharge:
         key=key, meter=fields.optional_key("meter"), timing=fields.choice("timing", _TIMINGS, default="arrears"),
         model=_model(fields.required_object("model")), allowance=fields.optional_decimal("allowance"),
         minimum=fields.optional_decimal("minimum"), maximum=fields.optional_decimal("maximum"),
+        limit=fields.optional_decimal("limit"),
         discount=_discount(fields), tax=fields.optional_key("tax"),
         description=fields.text("description", default="", max_length=1000),
     )  # fmt: skip
@@ -127,7 +128,7 @@ def charge_fields(fields: Fields) -> dict[str, Any]:
     """The overridable fields of a charge that are there; null takes an optional one away."""
     found: dict[str, Any] = {}
     names = fields.names()
-    for name in ("allowance", "minimum", "maximum"):
+    for name in ("allowance", "minimum", "maximum", "limit"):
         if name in names:
             found[name] = fields.optional_decimal(name)
     if "tax" in names:

@@ -4,9 +4,9 @@
      "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}}}
 
 A date is the local midnight in the tenant's zone. `overrides` gives, by the key of a charge, the fields that this
-subscription has otherwise than its plan: `model`, `allowance`, `minimum`, `maximum`, `discount`, `tax`, `description`;
-null takes an optional one away. Each is replaced whole, and the charge so made must obey the same rules as a plan's,
-in every version of the plan that has it.
+subscription has otherwise than its plan: `model`, `allowance`, `minimum`, `maximum`, `limit`, `discount`, `tax`,
+`description`; null takes an optional one away. Each is replaced whole, and the charge so made must obey the same rules
+as a plan's, in every version of the plan that has it.
 """
 
 from __future__ import annotations

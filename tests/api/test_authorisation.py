@@ -263,6 +263,10 @@ BUT_HEAD: tuple[Route, ...] = (
     Route("GET", "/v1/jobs/{id}", ("read",), (Ask(asked("/v1/jobs/{job}"), "hidden"),)),
     Route("GET", "/v1/tenants/{key}/preview", ("read",), (Ask(asked("/v1/tenants/{tenant}/preview"), "own"),)),
     Route(
+        "GET", "/v1/tenants/{key}/balance", ("read",),
+        (Ask(asked("/v1/tenants/{tenant}/balance", meter="energy"), "own"),), ("meter",),
+    ),
+    Route(
         "GET", "/v1/invoices", ("read",),
         (
             Ask(asked("/v1/invoices"), "listed"),

@@ -72,7 +72,7 @@ FULL: dict[str, Any] = {
                 {"key": "access", "model": {"type": "flat", "amount": "19.00"}, "timing": "advance"},
                 {
                     "key": "energy", "meter": "energy", "model": {"type": "per_unit", "unit_price": "0.30"},
-                    "allowance": "10", "minimum": "5", "maximum": "500", "discount": {"percent": "10"},
+                    "allowance": "10", "minimum": "5", "maximum": "500", "limit": "900", "discount": {"percent": "10"},
                     "tax": "standard", "timing": "arrears", "description": "Energy",
                 },
                 {
@@ -99,7 +99,8 @@ FULL: dict[str, Any] = {
             "overrides": {"charges": {
                 "energy": {
                     "model": {"type": "per_unit", "unit_price": "0.25"}, "allowance": "20", "minimum": None,
-                    "maximum": "9", "discount": {"percent": "5"}, "tax": "standard", "description": "Ours",
+                    "maximum": "9", "limit": "5", "discount": {"percent": "5"}, "tax": "standard",
+                    "description": "Ours",
                 },
             }},
         },

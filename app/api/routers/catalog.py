@@ -281,6 +281,7 @@ TENANTS = Noun(
         "events": link("get_events", "Its events.", query__tenant=_OWN_KEY),
         "invoices": link("get_invoices", "Its invoices.", query__buyer=_OWN_KEY),
         "preview": link("get_preview", "Its open period so far.", path__key=_OWN_KEY),
+        "balance": link("get_balance", "Where it stands in a meter.", path__key=_OWN_KEY, query__meter="energy"),
     },
 )  # fmt: skip
 RESOURCES = Noun(

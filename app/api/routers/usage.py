@@ -1,4 +1,4 @@
-"""Usage by window and group."""
+"""Usage by window and group, and where a tenant stands in a meter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
 from app.api.dependencies import database, limits, now, require, settle_catalog
-from app.api.document import Answer, described, query_parameter
+from app.api.document import Answer, described, path_parameter, query_parameter
 from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, KEY, one_of, ref
@@ -20,8 +20,10 @@ from app.domain.errors import InvalidInput, NotFound
 from app.domain.events import EARLIEST
 from app.domain.money import plain
 from app.domain.periods import Period, parse_zone, start_of_day
+from app.operations.read_balance import read_balance
 from app.operations.resolve_tenant import resolve_tenant
 from app.operations.usage_report import UsageQuery, meter_is_ready, usage_report
+from app.wire.balance import balance_to_wire
 from app.wire.invoices import period_to_wire
 
 router = Router(prefix="/v1", tags=["usage"])
@@ -65,6 +67,32 @@ async def get_usage(request: Request, caller: Caller = Depends(require("read")))
         meter, rows = usage_report(database(request), query)
         data = [period_to_wire(row.period) | {"quantity": plain(row.quantity), "group": row.group} for row in rows]
         return {"meter": meter.key, "unit": meter.unit, "data": data}
+
+    return json_answer(await run_in_threadpool(work))
+
+
+@router.get(
+    "/tenants/{key}/balance",
+    **described(
+        "read", {200: Answer("Where the tenant stands in the meter.", ref("Balance"))}, 404, 422, 503,
+        parameters=[
+            path_parameter("key", KEY, "acme"),
+            query_parameter("meter", KEY, "The meter's key.", required=True, example="energy"),
+        ],
+    ),
+)  # fmt: skip
+async def get_balance(key: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """What a tenant used in its billing period, what is free, what its limit leaves, and whether it has access: for a
+    producer to ask before it serves."""
+    known_parameters(request, "meter")
+
+    def work() -> dict[str, Any]:
+        meter = text_parameter(request, "meter")
+        if meter is None:
+            raise InvalidInput.at("meter", "name the meter: ?meter=energy")
+        make_ready(request, meter)
+        found = read_balance(database(request), caller, tenant=key, meter=meter, now=now(request))
+        return balance_to_wire(found.tenant, found.meter, found.balance)
 
     return json_answer(await run_in_threadpool(work))
 

@@ -1,0 +1,81 @@
+"""How much of a meter may a tenant still use, and what of it is free?
+
+100 kWh are included and 500 are the limit; 120 are used: nothing is left of the allowance, 380 of the limit, and the
+tenant has access. At 500 it has none until its next billing period begins. Use itself is never refused: a producer asks
+before it serves, and what it reports afterwards is counted and billed whatever was answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from app.domain.money import ZERO
+from app.domain.periods import Period
+
+Refusal = Literal["not_subscribed", "limit_reached"]
+REFUSALS: tuple[Refusal, ...] = ("not_subscribed", "limit_reached")
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeBalance:
+    """Where the tenant stands in one charge on the meter.
+
+    The limit is held against what was `used` in the whole billing period. The allowance belongs to the `stretch` of it
+    in which the present terms are in force, as it does when the stretch is billed.
+    """
+
+    subscription: str
+    charge: str
+    stretch: Period
+    used: Decimal
+    used_in_stretch: Decimal
+    allowance: Decimal = ZERO
+    limit: Decimal | None = None
+
+    @property
+    def allowance_left(self) -> Decimal:
+        return max(self.allowance - max(self.used_in_stretch, ZERO), ZERO)
+
+    @property
+    def limit_left(self) -> Decimal | None:
+        return None if self.limit is None else max(self.limit - self.used, ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Where a tenant stands in one meter. Without a charge on it, `period` is the tenant's calendar month."""
+
+    period: Period
+    used: Decimal
+    charges: tuple[ChargeBalance, ...]
+
+    @property
+    def allowance(self) -> Decimal:
+        """A unit is free where no charge on the meter prices it: of several allowances the smallest."""
+        return min((item.allowance for item in self.charges), default=ZERO)
+
+    @property
+    def allowance_left(self) -> Decimal:
+        return min((item.allowance_left for item in self.charges), default=ZERO)
+
+    @property
+    def limit(self) -> Decimal | None:
+        return _smallest([item.limit for item in self.charges])
+
+    @property
+    def limit_left(self) -> Decimal | None:
+        return _smallest([item.limit_left for item in self.charges])
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the tenant has no access; None where it has."""
+        if not self.charges:
+            return "not_subscribed"
+        return "limit_reached" if self.limit is not None and self.used >= self.limit else None
+
+
+def _smallest(found: Sequence[Decimal | None]) -> Decimal | None:
+    return min((item for item in found if item is not None), default=None)
