@@ -35,6 +35,7 @@ SHARED_OPERATIONS = {
 OPERATIONS_CALLING_OTHERS = {
     ("run_billing", "close_period"),
     ("close_period", "correct_period"),
+    ("change_plan", "put_subscription"),
     ("close_period", "issue_invoice"),
     ("explain_line", "list_line_events"),
     ("settle_draft", "close_period"),

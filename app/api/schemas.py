@@ -16,7 +16,7 @@ from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
-from app.domain.plans import MAX_INTERVAL_COUNT
+from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.credit import MAX_PRIORITY
@@ -25,6 +25,7 @@ from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
 from app.wire.plans import INTERVALS, MAX_CHARGES, MAX_TIERS
+from app.wire.subscriptions import MAX_CHANGES
 
 Schema = dict[str, Any]
 
@@ -339,6 +340,11 @@ INTERVAL_COUNT: Schema = {
     "description": "How many intervals a billing period has; absent: 1. "
     + ", ".join(f"{name}: at most {most}" for name, most in MAX_INTERVAL_COUNT.items()) + ".",
 }  # fmt: skip
+TRIAL = sent(
+    {"days": {"type": "integer", "minimum": 0, "maximum": MAX_TRIAL_DAYS}}, {},
+    description="Local days from the start for which nothing is charged; use is metered and shown.",
+)  # fmt: skip
+TRIAL_SHOWN = shown({"days": {"type": "integer", "minimum": 0}})
 PLAN_SENT = sent(
     {
         "name": text(), "currency": CURRENCY, "interval": one_of(INTERVALS),
@@ -346,7 +352,7 @@ PLAN_SENT = sent(
     },
     {
         "key": OWN_KEY, "anchor": one_of(("calendar", "anniversary")), "proration": one_of(("day", "second")),
-        "interval_count": INTERVAL_COUNT,
+        "interval_count": INTERVAL_COUNT, "trial": TRIAL,
         "version": {"type": "integer", "readOnly": True}, "versions": {"type": "array", "readOnly": True},
         "draft": {"type": "boolean", "readOnly": True},
     },
@@ -376,7 +382,7 @@ _TERMS: dict[str, Schema] = {
     "currency": CURRENCY, "interval": one_of(INTERVALS), "anchor": one_of(("calendar", "anniversary")),
     "charges": {"type": "array", "items": ref("Charge"), "minItems": 1}, "proration": one_of(("day", "second")),
 }  # fmt: skip
-_SOME_TERMS: dict[str, Schema] = {"interval_count": INTERVAL_COUNT}
+_SOME_TERMS: dict[str, Schema] = {"interval_count": INTERVAL_COUNT, "trial": TRIAL_SHOWN}
 VERSION: Schema = {"type": "integer", "minimum": 1}
 PLAN = shown(
     {
@@ -397,21 +403,31 @@ OVERRIDE = sent({}, {
 })  # fmt: skip
 OVERRIDE["properties"]["model"] = {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}  # every charge has one: null takes none away
 OVERRIDES = sent({}, {"charges": {"type": "object", "propertyNames": KEY, "additionalProperties": OVERRIDE}})
+PINNED_VERSION: Schema = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
+CHANGE_SENT = sent(
+    {"plan": KEY}, {"at": DAY_OR_INSTANT, "version": PINNED_VERSION, "overrides": OVERRIDES},
+    examples=[{"plan": "pro", "at": "2026-11-15"}],
+)  # fmt: skip
 SUBSCRIPTION_SENT = sent(
     {"tenant": KEY, "plan": KEY, "start": DAY_OR_INSTANT},
     {
-        "key": OWN_KEY, "end": DAY_OR_INSTANT, "overrides": OVERRIDES,
-        "version": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+        "key": OWN_KEY, "end": DAY_OR_INSTANT, "overrides": OVERRIDES, "version": PINNED_VERSION,
+        "changes": {"type": "array", "maxItems": MAX_CHANGES, "items": sent(
+            {"plan": KEY, "at": DAY_OR_INSTANT}, {"version": PINNED_VERSION, "overrides": OVERRIDES})},
+        "trial": TRIAL, "trial_end": {"readOnly": True},
     },
     examples=[{"tenant": "acme", "plan": "standard", "start": "2026-01-01", "end": None, "version": None,
                "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}}}],
 )  # fmt: skip
+_OVERRIDES_SHOWN = shown({}, {"charges": {"type": "object", "additionalProperties": shown(
+    {}, {name: nullable(schema) for name, schema in _OVERRIDABLE_SHOWN.items()})}})  # fmt: skip
 SUBSCRIPTION = shown(
     {
         "key": KEY, "tenant": KEY, "plan": KEY, "start": DAY_OR_INSTANT, "end": nullable(DAY_OR_INSTANT),
-        "version": nullable(VERSION),
-        "overrides": shown({}, {"charges": {"type": "object", "additionalProperties": shown(
-            {}, {name: nullable(schema) for name, schema in _OVERRIDABLE_SHOWN.items()})}}),
+        "version": nullable(VERSION), "overrides": _OVERRIDES_SHOWN,
+        "changes": {"type": "array", "items": shown({
+            "at": DAY_OR_INSTANT, "plan": KEY, "version": nullable(VERSION), "overrides": _OVERRIDES_SHOWN})},
+        "trial": nullable(TRIAL_SHOWN), "trial_end": nullable(DAY_OR_INSTANT),
     }
 )  # fmt: skip
 
@@ -751,7 +767,7 @@ SCHEMAS: dict[str, Schema] = {
     "TaxRates": page_of(ref("TaxRate")),
     "ChargeSent": CHARGE, "PlanSent": PLAN_SENT, "PlanPatch": partial(PLAN_SENT), "Publication": PUBLICATION,
     "Charge": CHARGE_SHOWN, "Plan": PLAN, "Plans": page_of(ref("Plan")), "PlanVersions": page_of(PLAN_VERSION),
-    "SubscriptionSent": SUBSCRIPTION_SENT, "SubscriptionPatch": partial(SUBSCRIPTION_SENT),
+    "ChangeSent": CHANGE_SENT, "SubscriptionSent": SUBSCRIPTION_SENT, "SubscriptionPatch": partial(SUBSCRIPTION_SENT),
     "Subscription": SUBSCRIPTION, "Subscriptions": page_of(ref("Subscription")),
     "EventSent": EVENT_SENT, "EventsSent": EVENTS_SENT, "EventLines": EVENT_LINES, "Ingested": INGESTED,
     "IngestedInBulk": INGESTED_IN_BULK,

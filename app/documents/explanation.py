@@ -232,7 +232,7 @@ def stage_statements(passed: Passed, speech: Speech) -> tuple[Statement, ...]:
             return (_rounded(before, after, speech),)
         case "deduct_allowance":
             return (_included(before, after, speech),)
-        case "price_quantity" | "apply_discounts" | "cap_amount" | "raise_to_minimum":
+        case "price_quantity" | "apply_discounts" | "cap_amount" | "raise_to_minimum" | "waive_in_trial":
             return (*_new_components(before, after, speech), *_new_allowances(before, after, speech))
         case _:
             assert_never(passed.stage)

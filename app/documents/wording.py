@@ -76,6 +76,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "minimum": "Supplement to the minimum",
         "free": "Included, free of charge",
         "discount": "Discount",
+        "trial": "Trial period",
         "discount_percent": "Discount {percent}",
         "category_S": "VAT",
         "category_Z": "VAT, zero rate",
@@ -136,6 +137,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "minimum": "Complément au minimum",
         "free": "Inclus, sans frais",
         "discount": "Remise",
+        "trial": "Période d'essai",
         "discount_percent": "Remise de {percent}",
         "category_S": "TVA",
         "category_Z": "TVA à taux zéro",
@@ -303,6 +305,8 @@ def component(item: Component, language: Language) -> str:
 def allowance(description: str, language: Language) -> str:
     """The description of an allowance; `discount` and `discount 10 %`, the service's own words, in the language."""
     texts = TEXTS[language]
+    if description == "trial":
+        return texts["trial"]
     if description == "promotional credit":
         return texts["promotional_credit"]
     word, _, rest = description.partition(" ")

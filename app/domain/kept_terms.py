@@ -27,16 +27,17 @@ _TEXTS = ("meter", "tax", "timing", "description")
 
 def keep_terms(terms: PlanTerms) -> dict[str, Any]:
     count = {} if terms.interval_count == 1 else {"interval_count": terms.interval_count}
+    trial = {"trial": {"days": terms.trial_days}} if terms.trial_days else {}
     return {
         "currency": terms.currency, "interval": terms.interval, **count, "anchor": terms.anchor,
-        "charges": [keep_charge(charge) for charge in terms.charges], "proration": terms.proration,
+        "charges": [keep_charge(charge) for charge in terms.charges], "proration": terms.proration, **trial,
     }  # fmt: skip
 
 
 def read_terms(kept: Mapping[str, Any]) -> PlanTerms:
     return PlanTerms(
         kept["currency"], kept["interval"], kept["anchor"], tuple(read_charge(charge) for charge in kept["charges"]),
-        kept["proration"], kept.get("interval_count", 1),
+        kept["proration"], kept.get("interval_count", 1), kept.get("trial", {}).get("days", 0),
     )  # fmt: skip
 
 

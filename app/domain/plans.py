@@ -46,7 +46,10 @@ class PlanCharge:
 
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
-    """What a plan version fixes: everything but its name and its start. A period is `interval_count` intervals long."""
+    """What a plan version fixes: everything but its name and its start.
+
+    A period is `interval_count` intervals long. A subscription begins with `trial_days` for which nothing is charged.
+    """
 
     currency: str
     interval: Interval
@@ -54,6 +57,7 @@ class PlanTerms:
     charges: tuple[PlanCharge, ...]
     proration: Unit = "day"
     interval_count: int = 1
+    trial_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "limit", "discount", 
 
 # --- rules of terms --------------------------------------------------------------------------------------------------
 
+MAX_TRIAL_DAYS = 3660
 MAX_INTERVAL_COUNT = {"day": 366, "week": 53, "month": 60, "quarter": 20, "year": 5}
 _MAX_PRICE = Decimal(10) ** 15
 _MAX_QUANTITY = Decimal(10) ** 20

@@ -1,7 +1,8 @@
 """Which tenant is on which plan, when, and by which terms?
 
 A subscription to a plan whose version 1 is in force from 1 January and version 2 from 8 May has, in May, two stretches:
-seven days by version 1 and the rest by version 2. A pinned version holds throughout.
+seven days by version 1 and the rest by version 2. A pinned version holds throughout. A change moves the subscription to
+another plan: from 1 January on Basic, on Pro from 15 May and back on Basic from 20 May, it has three phases.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -34,10 +35,56 @@ Overrides = tuple[ChargeOverride, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class LateUsage:
+    """What becomes of use that a billed period was given or lost since: `bill` corrects it, `report_only` lists it.
+
+    With a horizon, so does `bill` where the use lies further back than that many days; None is without limit.
+    """
+
+    policy: Literal["bill", "report_only"] = "bill"
+    horizon_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """From `at` on, until the next one, a subscription is on this plan by these terms.
+
+    `local_date` is that of `at`; `anchor_date` is what anniversaries are counted from: the date of the first phase
+    with the same schedule, so that a change between monthly plans leaves the day of the month where it was.
+    """
+
+    at: datetime
+    local_date: date
+    plan: str
+    anchor_date: date
+    pinned_version: int | None = None
+    overrides: Overrides = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of a subscription on one plan by one set of terms, in its trial or past it; an `end` of None is never.
+
+    Phases begin and end with billing instants. `start_date` is the local date of the start.
+    """
+
+    start: datetime
+    start_date: date
+    end: datetime | None
+    plan: str
+    anchor_date: date
+    pinned_version: int | None
+    overrides: Overrides
+    in_trial: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
-    """A tenant on a plan over [start, end), without end where `end` is None.
+    """A tenant on a plan over [start, end), without end where `end` is None; on other plans from its `changes` on.
 
     `start_date` is the local date of the start: what anniversaries are counted from. `tenant` and `plan` are keys.
+    Until `trial_end` nothing is charged; `trial_days` is its own number of days, None where the plan's holds. Changes
+    are in order of time.
     """
 
     tenant_id: UUID
@@ -50,6 +97,45 @@ class Subscription:
     start_date: date
     pinned_version: int | None = None
     overrides: Overrides = ()
+    changes: tuple[PlanChange, ...] = ()
+    trial_days: int | None = None
+    trial_end: datetime | None = None
+    trial_end_date: date | None = None
+    late_usage: LateUsage = LateUsage()
+
+    @property
+    def plans(self) -> set[str]:
+        """The plan and those that it changes to."""
+        return {self.plan} | {change.plan for change in self.changes}
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """What the subscription consists of, oldest first: cut where the plan changes and where the trial ends."""
+        first = PlanChange(
+            self.start, self.start_date, self.plan, self.start_date, self.pinned_version, self.overrides
+        )  # fmt: skip
+        changes = [first, *self.changes]
+        dates = {change.at: change.local_date for change in changes}
+        if self.trial_end is not None and self.trial_end_date is not None:
+            dates.setdefault(self.trial_end, self.trial_end_date)
+        starts = sorted(at for at in dates if self.end is None or at < self.end)
+        return tuple(
+            self._phase(start, dates[start], end, [change for change in changes if change.at <= start][-1])
+            for start, end in zip(starts, [*starts[1:], self.end], strict=True)
+        )
+
+    def _phase(self, start: datetime, start_date: date, end: datetime | None, change: PlanChange) -> Phase:
+        in_trial = self.trial_end is not None and start < self.trial_end
+        anchor_date = change.anchor_date
+        if self.trial_end is not None and self.trial_end_date is not None and change.at < self.trial_end <= start:
+            anchor_date = self.trial_end_date  # what is paid for begins there
+        return Phase(
+            start, start_date, end, change.plan, anchor_date, change.pinned_version, change.overrides, in_trial
+        )  # fmt: skip
+
+    def phase_at(self, instant: datetime) -> Phase:
+        """The phase that holds the instant; the last one where that is its end or later."""
+        return [phase for phase in self.phases if phase.start <= instant][-1]
 
 
 def overridden(terms: PlanTerms, overrides: Overrides) -> PlanTerms:
@@ -69,6 +155,13 @@ def terms_in_force(
         (Period(start, end or period.end), version, overridden(version.terms, overrides))
         for start, end, version in _stretches(period.start, period.end, versions, pinned)
     ]
+
+
+def terms_at(versions: Sequence[PlanVersion], instant: datetime, pinned: int | None) -> PlanTerms:
+    """The pinned version's terms, else those in force at the instant, else the first version's."""
+    chosen = [item for item in versions if item.version == pinned]
+    in_force = [item for item in versions if item.effective_at <= instant]
+    return (chosen or in_force[-1:] or list(versions))[0].terms
 
 
 def _stretches(
@@ -127,15 +220,20 @@ def find_overlap(
 def _overlap(
     first: Subscription, second: Subscription, versions: Mapping[str, Sequence[PlanVersion]]
 ) -> Overlap | None:
-    for start, end, version in _stretches(first.start, first.end, versions[first.plan], first.pinned_version):
-        for other_start, other_end, other in _stretches(
-            second.start, second.end, versions[second.plan], second.pinned_version
-        ):
+    for start, end, version in _all_stretches(first, versions):
+        for other_start, other_end, other in _all_stretches(second, versions):
             both = sorted(priced_meters(version.terms) & priced_meters(other.terms))
             last = _earlier(end, other_end)
             if both and (last is None or max(start, other_start) < last):
                 return Overlap(first.key, second.key, both[0], max(start, other_start))
     return None
+
+
+def _all_stretches(
+    subscription: Subscription, versions: Mapping[str, Sequence[PlanVersion]]
+) -> Iterator[tuple[datetime, datetime | None, PlanVersion]]:
+    for phase in subscription.phases:
+        yield from _stretches(phase.start, phase.end, versions[phase.plan], phase.pinned_version)
 
 
 def priced_meters(terms: PlanTerms) -> set[str]:

@@ -25,14 +25,19 @@ class BilledCharge:
 
 
 def billed_charges(issued: Sequence[StoredInvoice]) -> list[BilledCharge]:
-    """The billed charges by (charge, start of the stretch), oldest first, from all that was issued for a
-    subscription."""
-    lines: dict[tuple[datetime, str], list[tuple[StoredInvoice, InvoiceLine]]] = {}
+    """The billed charges by start of the stretch, charge, phase and meter, oldest first, from all that was issued for a
+    subscription. One key may stand for a fixed amount paid in advance by one plan and for use by the next."""
+    lines: dict[tuple[datetime, str, str, str], list[tuple[StoredInvoice, InvoiceLine]]] = {}
     for stored in issued:
         for line in stored.invoice.lines:
             if _counts(line):
-                lines.setdefault((line.period.start, line.charge), []).append((stored, line))
+                lines.setdefault(_key(line), []).append((stored, line))
     return [_billed_charge(lines[key]) for key in sorted(lines)]
+
+
+def _key(line: InvoiceLine) -> tuple[datetime, str, str, str]:
+    meter = line.trace["meter"]
+    return line.period.start, line.charge, line.trace.get("since", ""), "" if meter is None else meter["key"]
 
 
 def _billed_charge(entries: list[tuple[StoredInvoice, InvoiceLine]]) -> BilledCharge:
@@ -65,8 +70,7 @@ def billed_before(
     earlier = list(takewhile(lambda item: item.place.invoice_id != stored.place.invoice_id, issued))
     for document in reversed(earlier):
         for other in document.invoice.lines:
-            same = (other.charge, other.period.start) == (line.charge, line.period.start)
-            if same and _counts(other) and other.trace != line.trace:
+            if _key(other) == _key(line) and _counts(other) and other.trace != line.trace:
                 return document, other
     return None
 

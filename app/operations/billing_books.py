@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from app.domain.billing import BillingPeriod, extend_instants, period_between, schedule_terms
+from app.domain.billing import BillingPeriod, Versions, extend_instants, period_between
 from app.domain.errors import CannotBill
 from app.domain.invoices import InvoiceLine, Party
 from app.domain.meters import Meter
 from app.domain.periods import Period, local_date
-from app.domain.plans import PlanCharge, PlanTerms, PlanVersion
+from app.domain.plans import PlanCharge
 from app.domain.subscriptions import Subscription, terms_in_force
 from app.domain.tax import OUT_OF_SCOPE, TaxRate
 from app.domain.tenants import Tenant
@@ -31,7 +31,7 @@ class Books:
     subscription: Subscription
     buyer: Tenant
     seller: Tenant
-    versions: tuple[PlanVersion, ...]
+    versions: Versions
     meters: dict[str, Meter]
 
     @property
@@ -39,8 +39,9 @@ class Books:
         return ZoneInfo(self.buyer.time_zone)
 
     @property
-    def terms(self) -> PlanTerms:
-        return schedule_terms(self.versions, self.subscription)
+    def currency(self) -> str:
+        """That of the buyer and of all its plans."""
+        return self.buyer.currency
 
 
 def books_of(connection: Connection, subscription: Subscription) -> Books:
@@ -49,31 +50,32 @@ def books_of(connection: Connection, subscription: Subscription) -> Books:
     assert buyer is not None
     if seller is None:
         raise CannotBill("No tenant is the operator, so there is no seller: set `operator` on one tenant.")
-    versions = tuple(catalog_store.plan_versions(connection, subscription.plan))
+    versions = catalog_store.versions_by_plan(connection, sorted(subscription.plans))
     return Books(subscription, buyer, seller, versions, meters_by_key(connection))
 
 
 def period_at(
-    connection: Connection, subscription: Subscription, terms: PlanTerms, *, zone: ZoneInfo, at: datetime
+    connection: Connection, subscription: Subscription, versions: Versions, *, zone: ZoneInfo, at: datetime
 ) -> BillingPeriod:
     """The billing period that holds the instant, at which the subscription is running."""
     known = billing_store.instants(connection, subscription.tenant_id, subscription.subscription_id)
-    instants = extend_instants([row.instant for row in known], subscription, terms, zone=zone, until=at)
+    instants = extend_instants([row.instant for row in known], subscription, versions, zone=zone, until=at)
     for first, second in pairwise(instants):
         if first.at <= at < second.at:
-            return period_between(first, second, subscription, terms)
+            return period_between(first, second, subscription, versions)
     raise AssertionError("a running subscription has an open period")
 
 
 def billables(books: Books, period: BillingPeriod, timing: str | None = None) -> list[Billable]:
-    """Every charge over every stretch of the period, by stretch; of one timing, or of both."""
-    subscription = books.subscription
-    stretches = terms_in_force(period.period, books.versions, subscription.pinned_version, subscription.overrides)
+    """Every charge over every stretch of the period, by stretch; of one timing, or of both. In a trial use is rated, to
+    be shown, and no fixed charge is due."""
+    phase = period.phase
+    stretches = terms_in_force(period.period, books.versions[phase.plan], phase.pinned_version, phase.overrides)
     return [
-        Billable(stretch, version.plan, version.version, terms, charge, period.full, period.known, books.zone)
+        Billable(stretch, version.plan, version.version, terms, charge, period.full, period.known, books.zone, phase)
         for stretch, version, terms in stretches
         for charge in terms.charges
-        if timing is None or charge.timing == timing
+        if (timing is None or charge.timing == timing) and not (phase.in_trial and charge.meter is None)
     ]
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from app.domain.billing import BillingPeriod, extend_instants, period_between
 from app.domain.credit import CreditUse
 from app.domain.errors import EarlierPeriodOpen, NotFound
+from app.domain.events import instant_text
 from app.domain.ids import new_id, public_id
 from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals
 from app.domain.periods import Period, gaps
@@ -32,7 +33,7 @@ from app.operations.use_credit import promotional_returns, promotional_uses
 from app.storage import billing_store, credit_store, invoice_store, subscription_store, tenant_store
 from app.storage.billing_store import InstantRow
 from app.storage.catalog_snapshot import hold_version
-from app.storage.invoice_store import Place, StoredInvoice
+from app.storage.invoice_store import BilledStretch, Place, StoredInvoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def _rows_through(connection: Connection, books: Books, at: datetime) -> list[In
     key = (books.subscription.tenant_id, books.subscription.subscription_id)
     known = billing_store.instants(connection, *key)
     instants = extend_instants(
-        [item.instant for item in known], books.subscription, books.terms, zone=books.zone, until=at
+        [item.instant for item in known], books.subscription, books.versions, zone=books.zone, until=at
     )
     new = [InstantRow(item.at, item.local_date, "open") for item in instants[len(known) :]]
     billing_store.save_instants(connection, *key, new)
@@ -167,13 +168,19 @@ def _not_billed_yet(
     )
     found: list[Billable] = []
     for item in billables(books, before, timing):
-        covered = [stretch for charge, stretch in billed if charge == item.charge.key and item.charge.meter is None]
+        covered = [] if item.charge.meter is not None else [one.stretch for one in billed if _covers(one, item)]
         found += [replace(item, stretch=gap) for gap in gaps(item.stretch, covered)]
     return found
 
 
+def _covers(billed: BilledStretch, item: Billable) -> bool:
+    """True where the line billed the fixed charge, in the same phase of the subscription."""
+    same_phase = billed.trace.get("since", instant_text(item.phase.start)) == instant_text(item.phase.start)
+    return billed.charge == item.charge.key and billed.trace["meter"] is None and same_phase
+
+
 def _period(books: Books, first: InstantRow, second: InstantRow) -> BillingPeriod:
-    return period_between(first.instant, second.instant, books.subscription, books.terms)
+    return period_between(first.instant, second.instant, books.subscription, books.versions)
 
 
 def _difference_line(books: Books, item: Correction) -> InvoiceLine:
@@ -252,7 +259,7 @@ def _invoice(
 ) -> Invoice:
     """The draft of an invoice, less the promotional credit that it takes."""
     uses = promotional_uses(
-        connection, place.tenant_id, lines, currency=books.terms.currency, at=place.billing_at
+        connection, place.tenant_id, lines, currency=books.currency, at=place.billing_at
     )  # fmt: skip
     return _document(books, "invoice", lines, period, place, allowances=uses)
 
@@ -262,7 +269,7 @@ def _document(
     original: StoredInvoice | None = None, allowances: tuple[CreditUse, ...] = (), credited: tuple[TaxGroup, ...] = (),
 ) -> Invoice:  # fmt: skip
     numbered = numbered_lines(lines)
-    currency = books.terms.currency
+    currency = books.currency
     net, groups, total = totals(numbered, currency, allowances=allowances, credited=credited)
     references: tuple[Reference, ...] = ()
     if original is not None:

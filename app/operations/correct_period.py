@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.events import parse_instant
+from app.domain.events import instant_text, parse_instant
 from app.domain.invoices import InvoiceLine
 from app.domain.meters import Meter
 from app.domain.periods import hour_floor
@@ -68,11 +68,15 @@ def corrections(connection: Connection, subscription: Subscription, meters: Mapp
 
 
 def _end_now(line: InvoiceLine, subscription: Subscription) -> datetime:
-    """The end of the line's stretch; an earlier one where the subscription has been ended since, and the stretch's own
-    start where that was before it began."""
-    if subscription.end is None:
+    """The end of the line's stretch; an earlier one where the subscription has been ended since or is on another plan,
+    and the stretch's own start where that was before it began."""
+    since = parse_instant(line.trace.get("since", instant_text(subscription.start)))
+    phase = next((phase for phase in subscription.phases if phase.start == since), None)
+    if phase is None:
+        return line.period.start
+    if phase.end is None:
         return line.period.end
-    return max(line.period.start, min(line.period.end, subscription.end))
+    return max(line.period.start, min(line.period.end, phase.end))
 
 
 def _unchanged(

@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from app.domain.billing import extend_instants, schedule_terms
-from app.domain.plans import PlanTerms, PlanVersion
-from app.domain.subscriptions import Subscription
+from app.domain.billing import Versions, extend_instants
+from app.domain.subscriptions import Subscription, terms_at
 from app.storage import billing_store, catalog_store, subscription_store, tenant_store
 from app.storage.billing_store import BillingRun, InstantRow
 
@@ -44,19 +43,19 @@ def work_of(connection: Connection, run: BillingRun) -> Work:
     chosen = [
         item
         for item in subscription_store.all_subscriptions(connection)
-        if (not run.tenants or item.tenant in run.tenants) and (not run.plans or item.plan in run.plans)
+        if (not run.tenants or item.tenant in run.tenants) and (not run.plans or item.plans & set(run.plans))
     ]
     rows = billing_store.instants_by_subscription(
         connection, [(item.tenant_id, item.subscription_id) for item in chosen]
     )
-    versions = {plan: catalog_store.plan_versions(connection, plan) for plan in {item.plan for item in chosen}}
+    versions = catalog_store.versions_by_plan(connection, sorted({plan for item in chosen for plan in item.plans}))
     zones = {item.tenant_id: ZoneInfo(item.time_zone) for item in tenant_store.all_tenants(connection)}
     due: list[Due] = []
     for item in chosen:
         known = rows.get((item.tenant_id, item.subscription_id), [])
         due += [
             Due(item.tenant_id, item.subscription_id, item.key, item.tenant, at)
-            for at in due_instants(known, item, versions[item.plan], zone=zones[item.tenant_id], through=run.through)
+            for at in due_instants(known, item, versions, zone=zones[item.tenant_id], through=run.through)
         ]
     due.sort(key=lambda one: (one.at, one.tenant, one.subscription))
     billed = {key for key, known in rows.items() if any(row.status == "billed" for row in known)}
@@ -64,26 +63,21 @@ def work_of(connection: Connection, run: BillingRun) -> Work:
 
 
 def due_instants(
-    known: Sequence[InstantRow], subscription: Subscription, versions: Sequence[PlanVersion], *, zone: ZoneInfo,
+    known: Sequence[InstantRow], subscription: Subscription, versions: Versions, *, zone: ZoneInfo,
     through: datetime,
 ) -> list[datetime]:  # fmt: skip
     """The billing instants at or before `through` that are not settled, oldest first."""
-    terms = schedule_terms(versions, subscription)
-    instants = extend_instants([row.instant for row in known], subscription, terms, zone=zone, until=through)
+    instants = extend_instants([row.instant for row in known], subscription, versions, zone=zone, until=through)
     settled = {row.at for row in known if row.status != "open"}
     due = [item.at for item in instants if item.at <= through and item.at not in settled]
     start_is_due = charges_at_start(subscription, versions)
     return [at for at in due if at != subscription.start or start_is_due]
 
 
-def charges_at_start(subscription: Subscription, versions: Sequence[PlanVersion]) -> bool:
+def charges_at_start(subscription: Subscription, versions: Versions) -> bool:
     """True when something is charged in advance at the subscription's start: only then is that instant due."""
-    return any(charge.timing == "advance" for charge in _terms_at_start(subscription, versions).charges)
-
-
-def _terms_at_start(subscription: Subscription, versions: Sequence[PlanVersion]) -> PlanTerms:
-    """The terms in force at the subscription's start."""
-    if subscription.pinned_version is not None:
-        return schedule_terms(versions, subscription)
-    in_force = [item for item in versions if item.effective_at <= subscription.start]
-    return (in_force[-1] if in_force else versions[0]).terms
+    phase = subscription.phases[0]
+    if phase.in_trial:
+        return False
+    terms = terms_at(versions[phase.plan], phase.start, phase.pinned_version)
+    return any(charge.timing == "advance" for charge in terms.charges)

@@ -40,18 +40,20 @@ def _coverage(connection: Connection) -> dict[tuple[UUID, str], list[Period]]:
     found: dict[tuple[UUID, str], list[Period]] = {}
     versions: dict[str, Any] = {}
     for item in subscription_store.all_subscriptions(connection):
-        if item.plan not in versions:
-            versions[item.plan] = catalog_store.plan_versions(connection, item.plan)
-        for stretch, meter in _priced(item, versions[item.plan]):
+        for plan in item.plans - versions.keys():
+            versions[plan] = catalog_store.plan_versions(connection, plan)
+        for stretch, meter in _priced(item, versions):
             found.setdefault((item.tenant_id, meter), []).append(stretch)
     return {key: sorted(stretches, key=lambda period: period.start) for key, stretches in found.items()}
 
 
 def _priced(item: Subscription, versions: Any) -> list[tuple[Period, str]]:
-    whole = Period(item.start, item.end or _FAR)
     return [
         (stretch, charge.meter)
-        for stretch, _, terms in terms_in_force(whole, versions, item.pinned_version, item.overrides)
+        for phase in item.phases
+        for stretch, _, terms in terms_in_force(
+            Period(phase.start, phase.end or _FAR), versions[phase.plan], phase.pinned_version, phase.overrides
+        )
         for charge in terms.charges
         if charge.meter is not None
     ]

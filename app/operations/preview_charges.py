@@ -32,7 +32,7 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
     for subscription in subscription_store.of_tenants(connection, [tenant_id]):
         if subscription.start <= now and (subscription.end is None or subscription.end > now):
             books = books_of(connection, subscription)
-            period = period_at(connection, subscription, books.terms, zone=books.zone, at=now)
+            period = period_at(connection, subscription, books.versions, zone=books.zone, at=now)
             periods.append(period.period)
             lines += charge_lines(connection, books, billables(books, period))
     if books is None:
@@ -41,7 +41,7 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
         raise CannotBill("Nothing is charged in the open period.")
     numbered = numbered_lines(lines)
     whole = Period(min(item.start for item in periods), max(item.end for item in periods))
-    currency = books.terms.currency
+    currency = books.currency
     credit = promotional_uses(connection, tenant_id, numbered, currency=currency, at=whole.end)
     net, groups, total = totals(numbered, currency, allowances=credit)
     return Invoice(

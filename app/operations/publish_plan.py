@@ -11,9 +11,9 @@ from sqlalchemy.engine import Connection
 from app.domain.errors import Conflict, FieldProblem, InvalidInput, PeriodAlreadyIssued, SubscriptionsOverlap
 from app.domain.events import instant_text
 from app.domain.plans import Plan, PlanVersion
-from app.domain.subscriptions import Subscription, find_overlap, override_problems
+from app.domain.subscriptions import Phase, Subscription, find_overlap, override_problems
 from app.operations.catalog_change import Saved, check_precondition, found_or_missing, write_catalog
-from app.storage import catalog_store, subscription_store, tenant_store
+from app.storage import catalog_store, invoice_store, subscription_store, tenant_store
 from app.storage.database import Database
 from app.wire.plans import plan_to_wire
 
@@ -56,12 +56,15 @@ def _check_subscriptions(connection: Connection, version: PlanVersion) -> None:
     """Raises where a subscription that follows the plan could not be billed by the version from its start on."""
     # With the rows locked no period of theirs is issued, and none of them changes, until this is committed.
     tenant_ids = tenant_store.lock_of_plan(connection, version.plan)
+    subscribed = subscription_store.lock_of_plan(connection, version.plan)
     followers = [
         item
-        for item in subscription_store.lock_of_plan(connection, version.plan)
-        if item.pinned_version is None and (item.end is None or item.end > version.effective_at)
+        for item in subscribed
+        if any(phase.end is None or phase.end > version.effective_at for phase in _following(item, version.plan))
     ]
-    issued_until = catalog_store.issued_until(connection, version.plan)
+    ends = [_issued_until(connection, item, version.plan) for item in subscribed if item.changes]
+    ends.append(catalog_store.issued_until(connection, version.plan))
+    issued_until = max((end for end in ends if end is not None), default=None)
     if issued_until is not None and version.effective_at < issued_until:
         raise PeriodAlreadyIssued(
             f"Periods of this plan are issued until {instant_text(issued_until)}: a version begins then or later.",
@@ -71,22 +74,44 @@ def _check_subscriptions(connection: Connection, version: PlanVersion) -> None:
     _check_overlap(connection, followers, tenant_ids, version)
 
 
+def _following(subscription: Subscription, plan: str) -> list[Phase]:
+    """The phases in which the subscription follows the plan's versions."""
+    return [phase for phase in subscription.phases if phase.plan == plan and phase.pinned_version is None]
+
+
+def _issued_until(connection: Connection, subscription: Subscription, plan: str) -> datetime | None:
+    """The latest end of what is issued of the phases in which the subscription follows the plan."""
+    billed = invoice_store.billed_stretches(
+        connection, subscription.tenant_id, subscription.subscription_id, after=subscription.start
+    )
+    ends = [
+        min(one.stretch.end, phase.end) if phase.end is not None else one.stretch.end
+        for phase in _following(subscription, plan)
+        for one in billed
+        if phase.start <= one.stretch.start and (phase.end is None or one.stretch.start < phase.end)
+    ]
+    return max(ends, default=None)
+
+
 def _check_overrides(followers: Sequence[Subscription], version: PlanVersion) -> None:
     charges = {charge.key for charge in version.terms.charges}
     for item in followers:
-        kept = tuple(override for override in item.overrides if override.charge in charges)
-        for problem in override_problems(kept, [version]):
-            raise Conflict(
-                f"The overrides of subscription {item.key!r} do not fit: {problem.pointer}: {problem.detail}",
-                subscription=item.key,
-            )
+        for phase in _following(item, version.plan):
+            kept = tuple(override for override in phase.overrides if override.charge in charges)
+            for problem in override_problems(kept, [version]):
+                raise Conflict(
+                    f"The overrides of subscription {item.key!r} do not fit: {problem.pointer}: {problem.detail}",
+                    subscription=item.key,
+                )
 
 
 def _check_overlap(
     connection: Connection, followers: Sequence[Subscription], tenant_ids: Sequence[UUID], version: PlanVersion
 ) -> None:
     others = subscription_store.of_tenants(connection, tenant_ids)
-    versions = catalog_store.versions_by_plan(connection, sorted({item.plan for item in others} | {version.plan}))
+    versions = catalog_store.versions_by_plan(
+        connection, sorted({plan for item in others for plan in item.plans} | {version.plan})
+    )
     versions[version.plan] = (*versions[version.plan], version)
     overlap = find_overlap(followers, others, versions)
     if overlap is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
@@ -19,23 +19,33 @@ from app.domain.errors import (
 from app.domain.events import instant_text
 from app.domain.ids import new_id
 from app.domain.periods import local_date, start_of_day
-from app.domain.plans import PlanVersion
-from app.domain.subscriptions import Subscription, find_overlap, may_be_midnight_of, override_problems
+from app.domain.plans import PlanVersion, schedule_of
+from app.domain.subscriptions import (
+    Overrides,
+    Phase,
+    PlanChange,
+    Subscription,
+    find_overlap,
+    may_be_midnight_of,
+    override_problems,
+    terms_at,
+)  # fmt: skip
 from app.domain.tenants import Tenant
 from app.operations.catalog_change import Saved, check_precondition, write_catalog
 from app.operations.show_catalog import show_subscription
 from app.storage import catalog_store, invoice_store, subscription_store, tenant_store
 from app.storage.database import Database
+from app.storage.invoice_store import BilledStretch
 from app.wire.parsing import escaped
-from app.wire.subscriptions import SubscriptionWish
+from app.wire.subscriptions import ChangeWish, SubscriptionWish
 
 
 @dataclass(frozen=True, slots=True)
 class _Gathered:
-    """What decides over a wish: its tenant and plan, the subscription as it stands and until when it is closed."""
+    """What decides over a wish: its tenant and plans, the subscription as it stands and until when it is closed."""
 
     tenant: Tenant
-    versions: tuple[PlanVersion, ...]
+    versions: dict[str, tuple[PlanVersion, ...]]
     before: Subscription | None
     settled_until: datetime | None
 
@@ -65,16 +75,18 @@ def save_subscription(connection: Connection, wish: SubscriptionWish, *, if_matc
 
 def _gather(connection: Connection, wish: SubscriptionWish) -> _Gathered:
     # Plan, then tenant, then subscription: one order for all who lock several.
-    has_plan = catalog_store.lock_plan(connection, wish.plan, shared=True)
+    plans = sorted({wish.plan} | {change.plan for change in wish.changes})
+    known = {plan for plan in plans if catalog_store.lock_plan(connection, plan, shared=True)}
     tenant = tenant_store.lock(connection, wish.tenant)
     problems = []
     if tenant is None:
         problems.append(FieldProblem("#/tenant", f"there is no tenant {wish.tenant!r}"))
-    versions = catalog_store.plan_versions(connection, wish.plan)
-    if not has_plan:
-        problems.append(FieldProblem("#/plan", f"there is no plan {wish.plan!r}"))
-    elif not versions:
-        problems.append(FieldProblem("#/plan", f"plan {wish.plan!r} has no published version yet"))
+    versions = catalog_store.versions_by_plan(connection, plans)
+    for path, plan in _named_plans(wish):
+        if plan not in known:
+            problems.append(FieldProblem(f"{path}/plan", f"there is no plan {plan!r}"))
+        elif not versions[plan]:
+            problems.append(FieldProblem(f"{path}/plan", f"plan {plan!r} has no published version yet"))
     _raise(problems)
     assert tenant is not None
     before = subscription_store.find(connection, wish.key)
@@ -87,46 +99,132 @@ def _gather(connection: Connection, wish: SubscriptionWish) -> _Gathered:
     return _Gathered(tenant, versions, before, settled_until)
 
 
+def _named_plans(wish: SubscriptionWish) -> list[tuple[str, str]]:
+    """(pointer to what names it, plan) of every plan that the wish names."""
+    return [("#", wish.plan), *((f"#/changes/{index}", item.plan) for index, item in enumerate(wish.changes))]
+
+
 def _decide(connection: Connection, wish: SubscriptionWish, gathered: _Gathered) -> Subscription:
-    wanted = _wanted(wish, gathered)
-    tenant, versions = gathered.tenant, gathered.versions
+    starts = _starts(wish, gathered)
+    wanted = _wanted(wish, gathered, starts)
     problems: list[FieldProblem] = []
     if wanted.end is not None and wanted.end <= wanted.start:
         problems.append(FieldProblem("#/end", "the end is not after the start"))
-    first = versions[0].effective_at
-    if wanted.start < first:
-        problems.append(FieldProblem("#/start", f"the plan is in force from {instant_text(first)} only"))
-    chosen = [item for item in versions if wish.version in (None, item.version)]
-    if not chosen:
-        problems.append(FieldProblem("#/version", f"plan {wish.plan!r} has no published version {wish.version}"))
-    else:
-        found = override_problems(wanted.overrides, chosen) + _unknown_rates(connection, wanted)
-        problems += [FieldProblem("#" + item.pointer, item.detail) for item in found]
+    problems += _time_problems(wanted, starts)
+    rates = set(catalog_store.tax_rates(connection))
+    named_terms: list[SubscriptionWish | ChangeWish] = [wish, *wish.changes]
+    for (path, plan), start, terms in zip(_named_plans(wish), starts, named_terms, strict=True):
+        named = "#/start" if path == "#" else f"{path}/at"
+        problems += _terms_problems(gathered.versions[plan], path, named, start, terms, rates)
     _raise(problems)
-    currency = versions[0].terms.currency
-    if currency != tenant.currency:
-        raise CurrencyMismatch(
-            f"Plan {wish.plan!r} is in {currency} and tenant {tenant.key!r} in {tenant.currency}.",
-            problems=(FieldProblem("#/plan", f"is in {currency}, the tenant in {tenant.currency}"),),
-        )
+    _check_currency(gathered, _named_plans(wish))
     _check_settled(gathered, wanted)
     _check_overlap(connection, wanted)
     return wanted
 
 
-def _wanted(wish: SubscriptionWish, gathered: _Gathered) -> Subscription:
-    before, zone = gathered.before, gathered.zone
-    start = _instant(wish.start, zone, before.start if before and gathered.settled_until else None)
+def _time_problems(wanted: Subscription, starts: list[datetime]) -> list[FieldProblem]:
+    """Changes outside the subscription, or several at one instant. The first of the `starts` is its own."""
+    problems: list[FieldProblem] = []
+    for index, at in enumerate(starts[1:]):
+        pointer = f"#/changes/{index}/at"
+        if at <= wanted.start:
+            problems.append(FieldProblem(pointer, "the change is not after the start"))
+        elif wanted.end is not None and at >= wanted.end:
+            problems.append(FieldProblem(pointer, "the change is not before the end"))
+        elif at in starts[1 : index + 1]:
+            problems.append(FieldProblem(pointer, "another change has this instant"))
+    return problems
+
+
+def _terms_problems(
+    versions: tuple[PlanVersion, ...], path: str, named: str, start: datetime, terms: SubscriptionWish | ChangeWish,
+    rates: set[str],
+) -> list[FieldProblem]:  # fmt: skip
+    """What is wrong with being on the plan from the start by that version and those overrides."""
+    problems: list[FieldProblem] = []
+    first = versions[0].effective_at
+    if start < first:
+        problems.append(FieldProblem(named, f"the plan is in force from {instant_text(first)} only"))
+    chosen = [item for item in versions if terms.version in (None, item.version)]
+    if not chosen:
+        detail = f"plan {terms.plan!r} has no published version {terms.version}"
+        return [*problems, FieldProblem(f"{path}/version", detail)]
+    found = override_problems(terms.overrides, chosen) + _unknown_rates(terms.overrides, rates)
+    return problems + [FieldProblem(path + item.pointer, item.detail) for item in found]
+
+
+def _check_currency(gathered: _Gathered, named: list[tuple[str, str]]) -> None:
+    tenant = gathered.tenant
+    for path, plan in named:
+        currency = gathered.versions[plan][0].terms.currency
+        if currency != tenant.currency:
+            raise CurrencyMismatch(
+                f"Plan {plan!r} is in {currency} and tenant {tenant.key!r} in {tenant.currency}.",
+                problems=(FieldProblem(f"{path}/plan", f"is in {currency}, the tenant in {tenant.currency}"),),
+            )
+
+
+def _starts(wish: SubscriptionWish, gathered: _Gathered) -> list[datetime]:
+    """The subscription's start, and then the instant of each change, in the order in which they were sent."""
+    before = gathered.before if gathered.settled_until else None
+    starts = [_instant(wish.start, gathered.zone, before.start if before else None)]
+    for change in wish.changes:
+        assert change.at is not None, "only the request for one change may leave the instant open"
+        wished = change.at
+        kept = [
+            item.at
+            for item in (before.changes if before else ())
+            if not isinstance(wished, datetime) and may_be_midnight_of(wished, item.at, gathered.zone)
+        ]
+        starts.append(_instant(wished, gathered.zone, kept[0] if kept else None))
+    return starts
+
+
+def _wanted(wish: SubscriptionWish, gathered: _Gathered, starts: list[datetime]) -> Subscription:
+    before, zone, start = gathered.before, gathered.zone, starts[0]
     end = None
     if wish.end is not None:
         end = _instant(wish.end, zone, before.end if before and gathered.settled_until else None)
     keeps_start = before is not None and before.start == start
-    return Subscription(
+    wanted = Subscription(
         tenant_id=gathered.tenant.tenant_id, subscription_id=before.subscription_id if before else new_id(),
         key=wish.key, tenant=wish.tenant, plan=wish.plan, start=start, end=end,
         start_date=before.start_date if before and keeps_start else local_date(start, zone),
-        pinned_version=wish.version, overrides=wish.overrides,
+        pinned_version=wish.version, overrides=wish.overrides, trial_days=wish.trial_days,
     )  # fmt: skip
+    return _with_changes(_with_trial(wanted, gathered), wish, starts[1:], gathered)
+
+
+def _with_trial(wanted: Subscription, gathered: _Gathered) -> Subscription:
+    """The subscription with the end of its trial: whole local days, that of the start among them."""
+    days = wanted.trial_days
+    if days is None:
+        days = terms_at(gathered.versions[wanted.plan], wanted.start, wanted.pinned_version).trial_days
+    if not days:
+        return wanted
+    before, end_date = gathered.before, wanted.start_date + timedelta(days=days)
+    if before is not None and before.trial_end_date == end_date and before.start == wanted.start:
+        return replace(wanted, trial_end=before.trial_end, trial_end_date=end_date)
+    return replace(wanted, trial_end=start_of_day(end_date, gathered.zone), trial_end_date=end_date)
+
+
+def _with_changes(
+    wanted: Subscription, wish: SubscriptionWish, instants: list[datetime], gathered: _Gathered
+) -> Subscription:
+    """The subscription with its changes in order. Anniversaries are counted on where the new plan's schedule is the
+    old one's, and anew from the change where it is another."""
+    known = {change.at: change.local_date for change in (gathered.before.changes if gathered.before else ())}
+    plan, anchor_date = wanted.plan, wanted.start_date
+    changes: list[PlanChange] = []
+    for at, item in sorted(zip(instants, wish.changes, strict=True), key=lambda pair: pair[0]):
+        day = known.get(at, local_date(at, gathered.zone))
+        if wanted.trial_end is not None and wanted.trial_end_date is not None and at >= wanted.trial_end:
+            anchor_date = max(anchor_date, wanted.trial_end_date)
+        old, new = (schedule_of(gathered.versions[key][0].terms) for key in (plan, item.plan))
+        plan, anchor_date = item.plan, anchor_date if old == new else day
+        changes.append(PlanChange(at, day, plan, anchor_date, item.version, item.overrides))
+    return replace(wanted, changes=tuple(changes))
 
 
 def _instant(wished: date | datetime, zone: ZoneInfo, settled: datetime | None) -> datetime:
@@ -138,11 +236,10 @@ def _instant(wished: date | datetime, zone: ZoneInfo, settled: datetime | None) 
     return start_of_day(wished, zone)
 
 
-def _unknown_rates(connection: Connection, wanted: Subscription) -> list[FieldProblem]:
-    rates = catalog_store.tax_rates(connection)
+def _unknown_rates(overrides: Overrides, rates: set[str]) -> list[FieldProblem]:
     return [
         FieldProblem(f"/overrides/charges/{escaped(item.charge)}/tax", f"there is no tax rate {value!r}")
-        for item in wanted.overrides
+        for item in overrides
         for name, value in item.fields
         if name == "tax" and value is not None and value not in rates
     ]
@@ -157,14 +254,10 @@ def _check_settled(gathered: _Gathered, wanted: Subscription) -> None:
         if getattr(before, name) != getattr(wanted, name):
             raise Conflict(
                 f"Subscription {before.key!r} is billed until {instant_text(settled_until)}: its tenant, plan and "
-                "start are fixed. End it, and begin another.",
+                "start are fixed. To be on another plan from an instant on, it has `changes`.",
                 field=name, billed_until=instant_text(settled_until),
             )  # fmt: skip
-    if before.end is not None and settled_until >= before.end and wanted.end != before.end:
-        raise Conflict(
-            f"Subscription {before.key!r} has ended and is billed to its end: begin another.", field="end",
-            billed_until=instant_text(settled_until),
-        )  # fmt: skip
+    _check_phases(before, wanted, settled_until)
     if wanted.end is not None and wanted.end != before.end and wanted.end < settled_until:
         raise PeriodAlreadyIssued(
             f"The use until {instant_text(settled_until)} is billed: the subscription ends then or later.",
@@ -172,9 +265,26 @@ def _check_settled(gathered: _Gathered, wanted: Subscription) -> None:
         )
 
 
+def _check_phases(before: Subscription, wanted: Subscription, settled_until: datetime) -> None:
+    """Raises where a change of plan or a trial would be another in what is billed."""
+    old, new = ([item for item in one.changes if item.at < settled_until] for one in (before, wanted))
+    if old != new:
+        raise PeriodAlreadyIssued(
+            f"The use until {instant_text(settled_until)} is billed: a change of plan takes effect then or later.",
+            billed_until=instant_text(settled_until),
+        )
+    if before.trial_end != wanted.trial_end:
+        earlier = min(before.trial_end or before.start, wanted.trial_end or wanted.start)
+        if earlier < settled_until or before.trial_end is None:
+            raise PeriodAlreadyIssued(
+                f"The use until {instant_text(settled_until)} is billed: the trial can no longer be another.",
+                billed_until=instant_text(settled_until),
+            )
+
+
 def _check_overlap(connection: Connection, wanted: Subscription) -> None:
     others = subscription_store.of_tenants(connection, [wanted.tenant_id])
-    plans = sorted({item.plan for item in others} | {wanted.plan})
+    plans = sorted({plan for item in [*others, wanted] for plan in item.plans})
     overlap = find_overlap([wanted], others, catalog_store.versions_by_plan(connection, plans))
     if overlap is not None:
         detail = (
@@ -189,20 +299,37 @@ def _check_overlap(connection: Connection, wanted: Subscription) -> None:
 def _apply(connection: Connection, before: Subscription | None, after: Subscription) -> None:
     if before is not None:
         key = (before.tenant_id, before.subscription_id)
-        schedule = (before.tenant_id, before.plan, before.start, before.end)
-        if schedule != (after.tenant_id, after.plan, after.start, after.end):
+        if _schedule(before) != _schedule(after):
             subscription_store.forget_open_instants(connection, key, keep=_paid_until(connection, before, after))
         if before.tenant_id != after.tenant_id:
             subscription_store.delete(connection, before)
     subscription_store.save(connection, after)
 
 
+def _schedule(subscription: Subscription) -> tuple[object, ...]:
+    """What billing instants are counted by."""
+    changes = [(item.at, item.plan) for item in subscription.changes]
+    of_phases = (subscription.start, subscription.end, subscription.trial_end, changes)
+    return (subscription.tenant_id, subscription.plan, *of_phases)
+
+
 def _paid_until(connection: Connection, before: Subscription, after: Subscription) -> set[datetime]:
     """The instants up to which something is paid in advance. They stay where they are, whatever the tenant's zone is by
-    now; an end, old or new, is none."""
+    now; the end of a phase, old or new, is none."""
     key = (before.tenant_id, before.subscription_id)
-    ends = {stretch.end for _, stretch in invoice_store.billed_stretches(connection, *key, after=before.start)}
-    return {at for at in ends if at != before.end and (after.end is None or at < after.end)}
+    billed = invoice_store.billed_stretches(connection, *key, after=before.start)
+    old = {phase.end for phase in before.phases}
+    return {
+        one.stretch.end
+        for one in billed
+        if one.stretch.end not in old and _goes_on(after.phase_at(one.stretch.start), one)
+    }
+
+
+def _goes_on(phase: Phase, billed: BilledStretch) -> bool:
+    """True where what was billed belongs to the phase, and the phase does not end with it or before."""
+    same = billed.trace.get("since", instant_text(phase.start)) == instant_text(phase.start)
+    return same and (phase.end is None or billed.stretch.end < phase.end)
 
 
 def _raise(problems: list[FieldProblem]) -> None:

@@ -30,6 +30,7 @@ from app.domain.plans import PlanCharge, PlanTerms
 from app.domain.rating.lines import Allowance, RatedLine, RatingTerms
 from app.domain.rating.pipeline import rate
 from app.domain.rating.results import Result
+from app.domain.subscriptions import Phase
 from app.operations.read_usage import HOUR, Use, pieces
 from app.storage import meter_store
 
@@ -49,7 +50,8 @@ class Measurement:
 class Billable:
     """One charge over one stretch of a billing period, with the plan version in force there.
 
-    `full` are the local dates between which the billing period would lie if nothing cut it short.
+    `full` are the local dates between which the billing period would lie if nothing cut it short. `phase` is the part
+    of the subscription that the period lies in: a line holds while its phase does.
     """
 
     stretch: Period
@@ -60,6 +62,7 @@ class Billable:
     full: tuple[date, date]
     known: Mapping[datetime, date]
     zone: ZoneInfo
+    phase: Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ def rate_billable(
         "zone": billable.zone.key,
         "used": used,
         "full": full,
+        "since": instant_text(billable.phase.start),
+        "in_trial": billable.phase.in_trial,
         "meter": None
         if meter is None
         else {"key": meter.key, "meter_id": meter.meter_id.hex, "unit": meter.billed_unit},
@@ -176,7 +181,7 @@ def read_trace(trace: Mapping[str, Any]) -> tuple[RatingTerms, MeasuredUsage, st
     charge = plan_terms.charges[0]
     terms = RatingTerms(
         charge, trace["terms"]["currency"], trace["used"], trace["full"], read_rounding(trace["rounding"]),
-        read_conversion(trace.get("convert")),
+        read_conversion(trace.get("convert")), trace.get("in_trial", False),
     )  # fmt: skip
     return terms, MeasuredUsage(Decimal(trace["usage"]["total"])), plan_terms.proration
 

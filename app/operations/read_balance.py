@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from app.domain.billing import schedule_terms
 from app.domain.callers import Caller
 from app.domain.entitlement import Balance, ChargeBalance
 from app.domain.meters import Meter, apply_rounding, convert
@@ -64,15 +63,16 @@ def _charges(
     connection: Connection, tenant: Tenant, meter: Meter, subscription: Subscription, now: datetime
 ) -> Iterator[tuple[Period, ChargeBalance]]:
     """Every charge on the meter by the terms in force now, and its billing period."""
-    versions = catalog_store.plan_versions(connection, subscription.plan)
-    schedule, zone = schedule_terms(versions, subscription), ZoneInfo(tenant.time_zone)
+    published = catalog_store.versions_by_plan(connection, sorted(subscription.plans))
+    phase, zone = subscription.phase_at(now), ZoneInfo(tenant.time_zone)
+    versions = published[phase.plan]
     moment = Period(now, datetime.max.replace(tzinfo=now.tzinfo))
-    present = terms_in_force(moment, versions, subscription.pinned_version, subscription.overrides)[0][2]
+    present = terms_in_force(moment, versions, phase.pinned_version, phase.overrides)[0][2]
     on_meter = [item for item in present.charges if item.meter == meter.key]
     if not on_meter:
         return
-    period = period_at(connection, subscription, schedule, zone=zone, at=now).period
-    stretches = terms_in_force(period, versions, subscription.pinned_version, subscription.overrides)
+    period = period_at(connection, subscription, published, zone=zone, at=now).period
+    stretches = terms_in_force(period, versions, phase.pinned_version, phase.overrides)
     stretch = next(item for item, _, _ in stretches if item.start <= now < item.end)
     used = _used(connection, tenant, meter, period)
     in_stretch = used if stretch == period else _used(connection, tenant, meter, stretch)

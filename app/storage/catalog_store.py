@@ -19,7 +19,15 @@ from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import Meter
 from app.domain.plans import Plan, PlanTerms, PlanVersion
 from app.domain.tenants import NamedTaxRate
-from app.storage.tables import invoice_lines, invoices, meter_revisions, meters, plans, subscriptions
+from app.storage.tables import (
+    invoice_lines,
+    invoices,
+    meter_revisions,
+    meters,
+    plans,
+    subscription_changes,
+    subscriptions,
+)  # fmt: skip
 from app.storage.tables import plan_versions as versions_table
 from app.storage.tables import tax_rates as rates_table
 
@@ -199,7 +207,12 @@ def _terms_text(terms: PlanTerms) -> str:
 
 
 def issued_until(connection: Connection, plan: str) -> datetime | None:
-    """The latest end of an issued period among the subscriptions that follow the plan; None where none is issued."""
+    """The latest end of an issued period among the subscriptions that follow the plan and never change it; None where
+    none is issued."""
+    changes = subscription_changes.c
+    changed = sa.exists().where(
+        changes.tenant_id == subscriptions.c.tenant_id, changes.subscription_id == subscriptions.c.subscription_id
+    )
     query = (
         sa.select(sa.func.max(invoice_lines.c.period_end, type_=invoice_lines.c.period_end.type))
         .join(
@@ -218,6 +231,7 @@ def issued_until(connection: Connection, plan: str) -> datetime | None:
         .where(
             subscriptions.c.plan == plan,
             subscriptions.c.pinned_version.is_(None),
+            ~changed,
             invoices.c.status == "issued",
             invoice_lines.c.kind == "charge",
         )

@@ -217,12 +217,23 @@ def numbers_of(connection: Connection, tenant_id: UUID, ids: Iterable[UUID]) -> 
     return {row.invoice_id: row.number for row in connection.execute(query)}
 
 
+@dataclass(frozen=True, slots=True)
+class BilledStretch:
+    """What an issued charge line billed. `trace` is what it was computed from."""
+
+    charge: str
+    stretch: Period
+    trace: dict[str, Any]
+
+
 def billed_stretches(
     connection: Connection, tenant_id: UUID, subscription_id: UUID, *, after: datetime
-) -> list[tuple[str, Period]]:
-    """(charge, stretch) of every issued charge line whose stretch ends after the instant, in order of start."""
+) -> list[BilledStretch]:
+    """Every issued charge line whose stretch ends after the instant, in order of start."""
     query = (
-        sa.select(invoice_lines.c.charge, invoice_lines.c.period_start, invoice_lines.c.period_end)
+        sa.select(
+            invoice_lines.c.charge, invoice_lines.c.period_start, invoice_lines.c.period_end, invoice_lines.c.trace
+        )
         .join(
             invoices,
             sa.and_(
@@ -235,7 +246,10 @@ def billed_stretches(
         )
         .order_by(invoice_lines.c.period_start)
     )  # fmt: skip
-    return [(row.charge, Period(row.period_start, row.period_end)) for row in connection.execute(query)]
+    return [
+        BilledStretch(row.charge, Period(row.period_start, row.period_end), json.loads(row.trace))
+        for row in connection.execute(query)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

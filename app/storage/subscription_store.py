@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from app.domain.kept_terms import keep_overrides, read_overrides
-from app.domain.subscriptions import Subscription
+from app.domain.subscriptions import LateUsage, Overrides, PlanChange, Subscription
 from app.storage.tables import (
     billing_instants,
     invoice_lines,
     invoices,
+    subscription_changes,
     subscription_keys,
     subscriptions,
     tenants,
@@ -42,13 +43,12 @@ def find(connection: Connection, key: str) -> Subscription | None:
 
 
 def find_by_id(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> Subscription | None:
-    row = connection.execute(_query().where(_of((tenant_id, subscription_id)))).first()
-    return None if row is None else _subscription(row)
+    return next(iter(_found(connection, _query().where(_of((tenant_id, subscription_id))))), None)
 
 
 def all_subscriptions(connection: Connection) -> list[Subscription]:
     """Every subscription, by key."""
-    return [_subscription(row) for row in connection.execute(_query().order_by(subscriptions.c.key))]
+    return _found(connection, _query().order_by(subscriptions.c.key))
 
 
 def list_subscriptions(
@@ -56,12 +56,23 @@ def list_subscriptions(
 ) -> list[Subscription]:
     """The subscriptions after the key, by key; of one tenant or plan where they are named."""
     query = _query().order_by(subscriptions.c.key).limit(limit)
-    for column, value in ((subscriptions.c.tenant_id, tenant_id), (subscriptions.c.plan, plan)):
-        if value is not None:
-            query = query.where(column == value)
+    if tenant_id is not None:
+        query = query.where(subscriptions.c.tenant_id == tenant_id)
+    if plan is not None:
+        query = query.where(on_plan(plan))
     if after is not None:
         query = query.where(subscriptions.c.key > after)
-    return [_subscription(row) for row in connection.execute(query)]
+    return _found(connection, query)
+
+
+def on_plan(plan: str) -> sa.ColumnElement[bool]:
+    """True of the subscriptions that are on the plan at some time."""
+    changes = subscription_changes.c
+    changed = sa.exists().where(
+        changes.tenant_id == subscriptions.c.tenant_id, changes.subscription_id == subscriptions.c.subscription_id,
+        changes.plan == plan,
+    )  # fmt: skip
+    return sa.or_(subscriptions.c.plan == plan, changed)
 
 
 def of_tenants(connection: Connection, tenant_ids: Sequence[UUID]) -> list[Subscription]:
@@ -69,21 +80,21 @@ def of_tenants(connection: Connection, tenant_ids: Sequence[UUID]) -> list[Subsc
     found: list[Subscription] = []
     for start in range(0, len(tenant_ids), 500):
         query = _query().where(subscriptions.c.tenant_id.in_(tenant_ids[start : start + 500]))
-        found += [_subscription(row) for row in connection.execute(query.order_by(subscriptions.c.key))]
+        found += _found(connection, query.order_by(subscriptions.c.key))
     return found
 
 
 def lock_of_plan(connection: Connection, plan: str) -> list[Subscription]:
-    """The plan's subscriptions with their rows locked, in one order for everybody, until the transaction ends."""
+    """The subscriptions that are on the plan at some time, with their rows locked in one order for everybody."""
     query = (
         sa.select(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
-        .where(subscriptions.c.plan == plan)
+        .where(on_plan(plan))
         .order_by(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
         .with_for_update()
     )
     locked = {(row.tenant_id, row.subscription_id) for row in connection.execute(query)}
-    rows = connection.execute(_query().where(subscriptions.c.plan == plan).order_by(subscriptions.c.key))
-    return [item for item in map(_subscription, rows) if (item.tenant_id, item.subscription_id) in locked]
+    found = _found(connection, _query().where(on_plan(plan)).order_by(subscriptions.c.key))
+    return [item for item in found if (item.tenant_id, item.subscription_id) in locked]
 
 
 def lock(connection: Connection, key: SubscriptionId) -> None:
@@ -96,7 +107,9 @@ def save(connection: Connection, subscription: Subscription) -> None:
     values = {
         "key": subscription.key, "plan": subscription.plan, "start": subscription.start, "end": subscription.end,
         "start_date": subscription.start_date, "pinned_version": subscription.pinned_version,
-        "overrides": json.dumps(keep_overrides(subscription.overrides), ensure_ascii=False),
+        "overrides": _overrides_text(subscription.overrides), "trial_days": subscription.trial_days,
+        "trial_end": subscription.trial_end, "trial_end_date": subscription.trial_end_date,
+        "late_policy": subscription.late_usage.policy, "late_horizon_days": subscription.late_usage.horizon_days,
     }  # fmt: skip
     key = (subscription.tenant_id, subscription.subscription_id)
     if not connection.execute(subscriptions.update().where(_of(key)).values(**values)).rowcount:
@@ -104,6 +117,28 @@ def save(connection: Connection, subscription: Subscription) -> None:
         connection.execute(
             subscription_keys.insert().values(key=subscription.key, tenant_id=key[0], subscription_id=key[1])
         )
+    _forget_changes(connection, key)
+    rows = [
+        {
+            "tenant_id": key[0], "subscription_id": key[1], "at": item.at, "local_date": item.local_date,
+            "plan": item.plan, "anchor_date": item.anchor_date, "pinned_version": item.pinned_version,
+            "overrides": _overrides_text(item.overrides),
+        }
+        for item in subscription.changes
+    ]  # fmt: skip
+    if rows:
+        connection.execute(subscription_changes.insert(), rows)
+
+
+def _overrides_text(overrides: Overrides) -> str:
+    return json.dumps(keep_overrides(overrides), ensure_ascii=False)
+
+
+def _forget_changes(connection: Connection, key: SubscriptionId) -> None:
+    changes = subscription_changes.c
+    connection.execute(
+        subscription_changes.delete().where(changes.tenant_id == key[0], changes.subscription_id == key[1])
+    )
 
 
 def delete(connection: Connection, subscription: Subscription) -> None:
@@ -114,6 +149,7 @@ def delete(connection: Connection, subscription: Subscription) -> None:
             billing_instants.c.tenant_id == key[0], billing_instants.c.subscription_id == key[1]
         )
     )
+    _forget_changes(connection, key)
     connection.execute(subscription_keys.delete().where(subscription_keys.c.key == subscription.key))
     connection.execute(subscriptions.delete().where(_of(key)))
 
@@ -149,8 +185,37 @@ def forget_open_instants(connection: Connection, key: SubscriptionId, *, keep: C
     )
 
 
-def _subscription(row: Row[Any]) -> Subscription:
+def _found(connection: Connection, query: sa.Select[Any]) -> list[Subscription]:
+    """What the query finds, with the changes of each."""
+    rows = list(connection.execute(query))
+    changes = _changes(connection, [(row.tenant_id, row.subscription_id) for row in rows])
+    return [_subscription(row, tuple(changes.get((row.tenant_id, row.subscription_id), ()))) for row in rows]
+
+
+def _changes(connection: Connection, keys: Sequence[SubscriptionId]) -> dict[SubscriptionId, list[PlanChange]]:
+    """The changes of these subscriptions, in order of time."""
+    table = subscription_changes.c
+    wanted, found = set(keys), dict[SubscriptionId, list[PlanChange]]()
+    tenant_ids = sorted({key[0] for key in keys})
+    for start in range(0, len(tenant_ids), 500):
+        query = sa.select(subscription_changes).where(table.tenant_id.in_(tenant_ids[start : start + 500]))
+        for row in connection.execute(query.order_by(table.at)):
+            key = (row.tenant_id, row.subscription_id)
+            if key in wanted:
+                change = PlanChange(
+                    row.at, row.local_date, row.plan, row.anchor_date, row.pinned_version, _overrides(row.overrides)
+                )
+                found.setdefault(key, []).append(change)
+    return found
+
+
+def _overrides(text: str) -> Overrides:
+    return read_overrides(json.loads(text or "{}"))
+
+
+def _subscription(row: Row[Any], changes: tuple[PlanChange, ...]) -> Subscription:
     return Subscription(
         row.tenant_id, row.subscription_id, row.key, row.tenant, row.plan, row.start, row.end, row.start_date,
-        row.pinned_version, read_overrides(json.loads(row.overrides or "{}")),
+        row.pinned_version, _overrides(row.overrides), changes, row.trial_days, row.trial_end, row.trial_end_date,
+        LateUsage(row.late_policy, row.late_horizon_days),
     )  # fmt: skip

@@ -164,7 +164,22 @@ subscriptions = _table(
     _text("plan"), _instant("start"), _instant("end", nullable=True),
     Column("start_date", sa.Date, nullable=False),  # the local date of the start: the anchor of anniversaries
     Column("pinned_version", sa.Integer, nullable=True), _text("overrides"),
+    Column("trial_days", sa.Integer, nullable=True),  # NULL where the plan's number of days holds
+    _instant("trial_end", nullable=True), Column("trial_end_date", sa.Date, nullable=True),
+    _text("late_policy", "bill"),  # what becomes of late use of billed periods: bill or report_only
+    Column("late_horizon_days", sa.Integer, nullable=True),  # NULL: without limit
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "plan"),
+)  # fmt: skip
+
+subscription_changes = _table(  # the plans that a subscription moves to, each from its instant to the next one's
+    "subscription_changes", "distributed", _key("tenant_id", Id), _key("subscription_id", Id), _key("at", Instant),
+    Column("local_date", sa.Date, nullable=False), _text("plan"),
+    Column("anchor_date", sa.Date, nullable=False),  # what anniversaries are counted from
+    Column("pinned_version", sa.Integer, nullable=True), _text("overrides"),
+    ForeignKeyConstraint(
+        ["tenant_id", "subscription_id"], ["subscriptions.tenant_id", "subscriptions.subscription_id"]
+    ),
+    Index(None, "plan"),
 )  # fmt: skip
 
 billing_instants = _table(

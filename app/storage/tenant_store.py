@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Row
 
 from app.domain.invoices import Address
 from app.domain.tenants import Claim, History, Legal, Resource, Tenant
-from app.storage.tables import events, resources, subscriptions, tenant_subjects, tenants
+from app.storage.tables import events, resources, subscription_changes, subscriptions, tenant_subjects, tenants
 
 _CHUNK = 500
 
@@ -74,7 +74,10 @@ def known_keys(connection: Connection, keys: Sequence[str]) -> list[str]:
 
 def lock_of_plan(connection: Connection, plan: str) -> list[UUID]:
     """The tenants that subscribe to the plan with their rows locked, in one order for everybody."""
-    subscribed = sa.select(subscriptions.c.tenant_id).where(subscriptions.c.plan == plan)
+    subscribed = sa.union(
+        sa.select(subscriptions.c.tenant_id).where(subscriptions.c.plan == plan),
+        sa.select(subscription_changes.c.tenant_id).where(subscription_changes.c.plan == plan),
+    )
     query = (
         sa.select(tenants.c.tenant_id)
         .where(tenants.c.tenant_id.in_(subscribed))

@@ -21,12 +21,13 @@ from typing import Any
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
 from app.domain.money import CURRENCY_DECIMALS
-from app.domain.plans import MAX_INTERVAL_COUNT
+from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
 from app.wire.plans import INTERVALS, MAX_CHARGES, MAX_TIERS
+from app.wire.subscriptions import MAX_CHANGES
 
 Schema = dict[str, Any]
 
@@ -68,6 +69,7 @@ def catalog_schema() -> Schema:
             "conversion": _conversion(), "tax_rate": _tax_rate(),
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
             "discount": _discount(), "subscription": _subscription(), "overrides": _overrides(),
+            "change": _change(), "trial": _trial(),
         },
     }  # fmt: skip
 
@@ -363,11 +365,18 @@ def _plan() -> Schema:
             "anchor": _choice("Periods begin on the calendar's Monday or first of month, quarter or year, or on the "
                               "day on which the subscription began.", ("calendar", "anniversary"), default="calendar"),
             "proration": _choice("How a part of a period is counted.", ("day", "second"), default="day"),
+            "trial": _ref("trial", "For how long nothing is charged from a subscription's start; use is shown."),
             "publish": _ref("publication", "Publishes these terms as the plan's next version."),
             "key": _OWN_KEY,
             **_shown("version", "versions", "draft"),
         },
     )  # fmt: skip
+
+
+def _trial() -> Schema:
+    days = {"description": "Local days, that of the start among them; 0 is no trial.", "type": "integer",
+            "minimum": 0, "maximum": MAX_TRIAL_DAYS}  # fmt: skip
+    return _object("A stretch from the start in which nothing is charged.", required={"days": days})
 
 
 def _interval_count() -> Schema:
@@ -482,11 +491,33 @@ def _subscription() -> Schema:
         },
         optional={
             "end": _written("Until when, itself not counted.", _DATE_OR_INSTANT, *date_or_instant),
-            "version": {"description": "Pins a version of the plan; absent: it follows the plan's versions.",
-                        "type": "integer", "minimum": 1, "maximum": 1_000_000},
-            "overrides": _ref("overrides", "What this subscription has otherwise than its plan."),
+            **_pinned_terms(),
+            "changes": _list("Other plans, each from its instant to the next one's.", _ref("change"),
+                             maxItems=MAX_CHANGES),
+            "trial": _ref("trial", "Its trial, in place of the plan's."),
+            **_shown("trial_end"),
             "key": _OWN_KEY,
         },
+    )  # fmt: skip
+
+
+def _pinned_terms() -> dict[str, Schema]:
+    return {
+        "version": {"description": "Pins a version of the plan; absent: it follows the plan's versions.",
+                    "type": "integer", "minimum": 1, "maximum": 1_000_000},
+        "overrides": _ref("overrides", "What this subscription has otherwise than its plan."),
+    }  # fmt: skip
+
+
+def _change() -> Schema:
+    return _object(
+        "Another plan from an instant on.",
+        required={
+            "plan": _key("The plan."),
+            "at": _written("From when; a date is the tenant's local midnight.", _DATE_OR_INSTANT, "2026-05-15",
+                           "2026-05-15T10:17:00Z"),
+        },
+        optional=_pinned_terms(),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@
                   "model": {"type": "per_unit", "unit_price": "0.30"}}]}
 
 `interval` is "day", "week", "month", "quarter" or "year"; with "interval_count": 10 beside "day" a period has ten days.
+"trial": {"days": 14} begins each subscription with 14 days for which nothing is charged.
 
 Answers add what nobody can set: `version` (the latest published, null before the first), `versions` with the instant
 from which each is in force, and `draft`: true where the terms shown are not published yet.
@@ -21,7 +22,16 @@ from app.domain.events import instant_text
 from app.domain.kept_terms import keep_terms
 from app.domain.money import ZERO
 from app.domain.periods import Anchor, Interval, Unit
-from app.domain.plans import MAX_INTERVAL_COUNT, Discount, Plan, PlanCharge, PlanTerms, PlanVersion, terms_problems
+from app.domain.plans import (
+    MAX_INTERVAL_COUNT,
+    MAX_TRIAL_DAYS,
+    Discount,
+    Plan,
+    PlanCharge,
+    PlanTerms,
+    PlanVersion,
+    terms_problems,
+)
 from app.wire.parsing import Fields
 from app.wire.requests import utc
 
@@ -106,10 +116,22 @@ def _terms(fields: Fields) -> PlanTerms:
         anchor=fields.choice("anchor", _ANCHORS, default="calendar"),
         charges=tuple(_charge(charge) for charge in charges[:MAX_CHARGES]),
         proration=fields.choice("proration", _PRORATIONS, default="day"),
+        trial_days=trial_days(fields) or 0,
     )
     if fields.faultless:
         fields.problems(terms_problems(terms))
     return terms
+
+
+def trial_days(fields: Fields) -> int | None:
+    """{"days": 14}; None where nothing is said."""
+    trial = fields.object("trial")
+    if trial is None:
+        return None
+    days = trial.optional_integer("days", least=0, most=MAX_TRIAL_DAYS)
+    if isinstance(fields.raw("trial"), dict) and not trial.has("days"):
+        trial.problem("days", "is missing")
+    return days or 0
 
 
 def _charge(fields: Fields) -> PlanCharge:

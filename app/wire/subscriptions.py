@@ -1,12 +1,17 @@
 """Subscriptions: the shape of the HTTP contract <-> domain values.
 
     {"tenant": "acme", "plan": "standard", "start": "2026-01-01", "end": null, "version": null,
-     "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}}}
+     "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}},
+     "changes": [{"at": "2026-05-15", "plan": "pro", "version": null, "overrides": {}}], "trial": {"days": 14}}
 
 A date is the local midnight in the tenant's zone. `overrides` gives, by the key of a charge, the fields that this
 subscription has otherwise than its plan: `model`, `allowance`, `minimum`, `maximum`, `limit`, `discount`, `tax`,
 `description`; null takes an optional one away. Each is replaced whole, and the charge so made must obey the same rules
 as a plan's, in every version of the plan that has it.
+
+Each of the `changes` puts the subscription on another plan from its instant on, until the next one, with a version and
+overrides of its own. `trial` takes the place of the plan's; {"days": 0} is none. Answers add `trial_end`, null where
+there is no trial.
 """
 
 from __future__ import annotations
@@ -21,7 +26,19 @@ from app.domain.kept_terms import keep_overrides, overrides_of
 from app.domain.periods import local_date, start_of_day
 from app.domain.subscriptions import Overrides, Subscription
 from app.wire.parsing import Fields
-from app.wire.plans import charge_fields
+from app.wire.plans import charge_fields, trial_days
+
+MAX_CHANGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeWish:
+    """Another plan from an instant on; None is now."""
+
+    plan: str
+    at: date | datetime | None
+    version: int | None
+    overrides: Overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,8 @@ class SubscriptionWish:
     end: date | datetime | None
     version: int | None
     overrides: Overrides
+    changes: tuple[ChangeWish, ...] = ()
+    trial_days: int | None = None
 
 
 def subscription_from_wire(key: str, body: Any, path: str = "#") -> SubscriptionWish:
@@ -42,11 +61,35 @@ def subscription_from_wire(key: str, body: Any, path: str = "#") -> Subscription
     fields = Fields(body, path)
     wish = SubscriptionWish(
         fields.own_key(key), fields.key("tenant"), fields.key("plan"), fields.day_or_instant("start"),
-        fields.optional_day_or_instant("end"), fields.optional_integer("version", least=1, most=1_000_000),
-        _overrides(fields),
+        fields.optional_day_or_instant("end"), _version(fields), _overrides(fields), _changes(fields),
+        trial_days(fields),
     )  # fmt: skip
+    fields.ignore("trial_end")
     fields.finish()
     return wish
+
+
+def change_from_wire(body: Any) -> ChangeWish:
+    """Raises InvalidInput with every fault."""
+    fields = Fields(body)
+    wish = _change(fields, fields.optional_day_or_instant("at"))
+    fields.finish()
+    return wish
+
+
+def _changes(fields: Fields) -> tuple[ChangeWish, ...]:
+    found = fields.objects("changes")
+    if len(found) > MAX_CHANGES:
+        fields.problem("changes", f"there are at most {MAX_CHANGES} changes")
+    return tuple(_change(item, item.day_or_instant("at")) for item in found[:MAX_CHANGES])
+
+
+def _change(fields: Fields, at: date | datetime | None) -> ChangeWish:
+    return ChangeWish(fields.key("plan"), at, _version(fields), _overrides(fields))
+
+
+def _version(fields: Fields) -> int | None:
+    return fields.optional_integer("version", least=1, most=1_000_000)
 
 
 def _overrides(fields: Fields) -> Overrides:
@@ -67,7 +110,16 @@ def subscription_to_wire(subscription: Subscription, zone: ZoneInfo) -> dict[str
         "end": None if subscription.end is None else _moment(subscription.end, zone),
         "version": subscription.pinned_version,
         "overrides": keep_overrides(subscription.overrides),
-    }
+        "changes": [
+            {
+                "at": _moment(item.at, zone), "plan": item.plan, "version": item.pinned_version,
+                "overrides": keep_overrides(item.overrides),
+            }
+            for item in subscription.changes
+        ],
+        "trial": None if subscription.trial_days is None else {"days": subscription.trial_days},
+        "trial_end": None if subscription.trial_end is None else _moment(subscription.trial_end, zone),
+    }  # fmt: skip
 
 
 def _moment(instant: datetime, zone: ZoneInfo) -> str:

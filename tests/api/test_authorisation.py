@@ -207,6 +207,11 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(told("/v1/plans/{plan}/publish", lambda _: {"effective_at": "2030-01-01"}), "refused", (200, 409)),),
     ),
     Route(
+        "POST", "/v1/subscriptions/{key}/changes", ("admin",),
+        (Ask(told("/v1/subscriptions/{subscription}/changes", lambda to: {"plan": to.plan, "at": "2030-01-01"}),
+             "refused", (200, 201)),),
+    ),
+    Route(
         "GET", "/v1/plans/{key}/versions", ("read",),
         (Ask(asked("/v1/plans/{plan}/versions"), "shared"), Ask(asked("/v1/plans/unpublished-elm/versions"), "unseen")),
     ),

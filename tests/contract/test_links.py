@@ -25,6 +25,7 @@ ROOTS: list[tuple[str, dict[str, Any]]] = [
 # What a link cannot give, because it is up to whoever follows it.
 CHOSEN = {
     "post_publication": {"effective_at": "2026-11-15"},
+    "post_change": {"plan": "standard", "at": "2030-01-01", "version": 1},
     "post_credit_grant_void": {},
     "post_credit_grant_application": {},
 }

@@ -45,6 +45,7 @@ from app.domain.callers import Caller
 from app.domain.errors import InvalidCursor, NotAllowed, NotFound, PreconditionFailed
 from app.operations import show_catalog
 from app.operations.catalog_change import Saved, check_precondition, found_or_missing
+from app.operations.change_plan import change_plan
 from app.operations.publish_plan import publish_plan
 from app.operations.put_meter import put_meter
 from app.operations.put_plan import put_plan
@@ -58,7 +59,7 @@ from app.wire.parsing import key_problem
 from app.wire.plans import plan_from_wire, publication_from_wire
 from app.wire.resources import resource_from_wire
 from app.wire.shown import Shown, etag_of, patched, shown_json
-from app.wire.subscriptions import subscription_from_wire
+from app.wire.subscriptions import change_from_wire, subscription_from_wire
 from app.wire.tax_rates import tax_rate_from_wire
 from app.wire.tenants import tenant_from_wire
 
@@ -322,7 +323,8 @@ SUBSCRIPTIONS = Noun(
     lambda db, sent: put_subscription(db, subscription_from_wire(sent.key, sent.body), if_match=sent.if_match),
     ("tenant", "plan"), conflicts=True,
     links={"tenant": link("get_tenant", "Whose it is.", path__key="$response.body#/tenant"),
-           "plan": link("get_plan", "On which terms.", path__key="$response.body#/plan")},
+           "plan": link("get_plan", "On which terms.", path__key="$response.body#/plan"),
+           "change": link("post_change", "Put it on another plan.", path__key=_OWN_KEY)},
 )  # fmt: skip
 
 for _path, _noun in (
@@ -348,6 +350,27 @@ async def post_publication(request: Request, key: str, caller: Caller = Depends(
         _show(request, PLANS, key, caller)
         effective_at = publication_from_wire(body)
         return _answer(publish_plan(database(request), key, effective_at, if_match=if_match).after)
+
+    return await run_in_threadpool(work)
+
+
+@router.post(
+    "/subscriptions/{key}/changes",
+    **described(
+        "admin",
+        {200: _one(SUBSCRIPTIONS, "It is on that plan then already"), 201: _one(SUBSCRIPTIONS, "It has the change")},
+        404, 409, 412, 422, body={JSON: ref("ChangeSent")}, parameters=[_key(SUBSCRIPTIONS), IF_MATCH],
+    ),
+)  # fmt: skip
+async def post_change(request: Request, key: str, caller: Caller = Depends(require("admin"))) -> Response:
+    """Moves the subscription to another plan from `at` on (absent: now), until its next change."""
+    _check_may_write(caller)
+    body, if_match, at = await json_body(request), request.headers.get("if-match"), now(request)
+
+    def work() -> Response:
+        _show(request, SUBSCRIPTIONS, key, caller)
+        saved = change_plan(database(request), key, change_from_wire(body), now=at, if_match=if_match)
+        return _answer(saved.after, 201 if saved.changed else 200)
 
     return await run_in_threadpool(work)
 

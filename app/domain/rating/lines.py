@@ -18,7 +18,7 @@ class RatingTerms:
 
     `used` of `full` (days or seconds, both whole numbers) is the share of the billing period that the stretch covers:
     flat amounts and the minimum are due in that share. `rounding` and `conversion` are the meter's, None where it
-    states none.
+    states none. In a trial nothing is due: what was priced is taken off again.
     """
 
     charge: PlanCharge
@@ -27,11 +27,12 @@ class RatingTerms:
     full: int
     rounding: Rounding | None = None
     conversion: Conversion | None = None
+    in_trial: bool = False
 
 
 StageName = Literal[
     "convert_units", "round_quantity", "deduct_allowance", "price_quantity", "apply_discounts", "cap_amount",
-    "raise_to_minimum",
+    "raise_to_minimum", "waive_in_trial",
 ]  # fmt: skip
 """What the stages are called, in traces and where they are explained. Old traces hold these names: none goes away."""
 

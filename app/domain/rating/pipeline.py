@@ -20,6 +20,7 @@ from app.domain.rating.stages import (
     price_quantity,
     raise_to_minimum,
     round_quantity,
+    waive_in_trial,
 )
 
 STAGES: tuple[Stage, ...] = (
@@ -30,6 +31,7 @@ STAGES: tuple[Stage, ...] = (
     apply_discounts,  # a percentage acts on priced components, as an allowance on the line
     cap_amount,  # the ceiling sees what discounts left
     raise_to_minimum,  # the floor comes last of the amounts: no discount may undercut it
+    waive_in_trial,  # what all of that came to is not due in a trial, its minimum included
 )
 
 STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)

@@ -98,5 +98,12 @@ def raise_to_minimum(rating: Rating) -> Rating:
     return _with_component(rating, Component("minimum", Decimal(1), shortfall, shortfall))
 
 
+def waive_in_trial(rating: Rating) -> Rating:
+    """In a trial all that was priced as an allowance: 12.40 of use is shown, and 12.40 taken off."""
+    if not rating.terms.in_trial or not rating.amount:
+        return rating
+    return replace(rating, allowances=(*rating.allowances, Allowance("trial", rating.amount)))
+
+
 def _with_component(rating: Rating, component: Component) -> Rating:
     return replace(rating, components=(*rating.components, component))

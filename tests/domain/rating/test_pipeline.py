@@ -90,6 +90,7 @@ def test_the_stages_run_in_the_order_that_the_list_says():
         ("apply_discounts", d("113.46"), d("102.11")),
         ("cap_amount", d("113.46"), d("100.00")),
         ("raise_to_minimum", d("113.46"), d("100.00")),
+        ("waive_in_trial", d("113.46"), d("100.00")),
     ]
     assert [stage.__name__ for stage in STAGES] == [step.stage for step in line.steps]
     assert line.amount == d("100.00")
