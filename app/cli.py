@@ -22,8 +22,8 @@ from app.settings import InvalidSetting, described, unknown_variables
 
 MODULES = {
     "serve": "serve", "work": "serve", "migrate": "migrate", "apply": "apply", "import": "import_", "close": "close",
-    "explain": "explain", "audit": "audit", "keys": "keys", "doctor": "doctor", "backup": "backup",
-    "openapi": "documents", "catalog-schema": "documents", "demo": "demo",
+    "simulate": "simulate", "explain": "explain", "audit": "audit", "keys": "keys", "doctor": "doctor",
+    "backup": "backup", "openapi": "documents", "catalog-schema": "documents", "demo": "demo",
 }  # fmt: skip
 """The module of app.commands that each command lives in, in the order in which the help lists them."""
 

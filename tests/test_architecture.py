@@ -34,6 +34,7 @@ SHARED_OPERATIONS = {
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
     ("run_billing", "close_period"),
+    ("run_simulations", "simulate_plan"),
     ("close_period", "correct_period"),
     ("change_plan", "put_subscription"),
     ("close_period", "issue_invoice"),

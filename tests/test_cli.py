@@ -22,6 +22,7 @@ from app import VERSION
 from app.cli import MODULES
 from app.commands import close
 from app.demo import _free_port
+from app.operations import run_simulations
 from app.settings import Settings
 from app.storage import job_store
 from app.storage.database import Database
@@ -376,3 +377,28 @@ def test_explain_says_why_by_the_number_of_the_document(database_url: str) -> No
     assert [(item["line"], item["amount"], item["use"]["window"]) for item in facts] == [("ln_1", "2.18", "hour")]
     assert "no line ln_9" in run("explain", "2026-000001", "ln_9", url=database_url, expect=1).stderr
     assert "no document" in run("explain", "2026-000009", url=database_url, expect=1).stderr
+
+
+def test_simulate_compares_a_plan_in_a_file_and_writes_nothing_down(database_url: str, tmp_path: Path) -> None:
+    with service(database_url) as api:
+        set_up(api, [PER_UNIT], start="2026-10-01")
+        api.post("/v1/events", [event("1")])
+    file, picture = tmp_path / "dearer.yaml", tmp_path / "dearer.svg"
+    file.write_text(
+        "currency: EUR\ninterval: month\n"
+        "charges: [{key: energy, meter: energy, model: {type: per_unit, unit_price: 1}}]\n"
+    )
+    dates = ("--start", "2026-10-01", "--end", "2026-11-01")
+    told = run("simulate", str(file), *dates, "--svg", str(picture), url=database_url).stdout
+    assert all(text in told for text in ("1 tenants, net amounts in EUR", "energy", "2.18", "7.25", "5.07", "acme"))
+    assert "dearer instead of what is in force" in picture.read_text()
+    facts = json.loads(run("simulate", str(file), *dates, "--against", "standard", "--json", url=database_url).stdout)
+    assert [(row["tenant"], row["old"], row["new"]) for row in facts["data"]] == [("acme", "2.18", "7.25")]
+    table = run("simulate", str(file), *dates, "--csv", url=database_url).stdout.splitlines()
+    assert table[1] == "acme,energy,energy,kWh,7.25,2.18,7.25,7.25,5.07,EUR"
+    assert "neither a file nor a plan" in run("simulate", "nothing", *dates, url=database_url, expect=1).stderr
+    database = Database.open(database_url)
+    try:
+        assert database.read(lambda connection: job_store.unfinished(connection, (run_simulations.JOB_KIND,))) == []
+    finally:
+        database.close()

@@ -705,6 +705,45 @@ CREDIT_GRANT_WITH_USES = shown(
     description="With its last 100 uses, the newest first.",
 )
 
+# --- simulations -----------------------------------------------------------------------------------------------------
+
+_SIMULATED_PLAN = PLAN_SENT | {
+    "properties": PLAN_SENT["properties"] | {"key": nullable(KEY), "name": nullable(text())},
+    "required": [name for name in PLAN_SENT["required"] if name != "name"],
+}
+_SIMULATED_PLAN.pop("examples")
+SIMULATION_SENT = sent(
+    {"plan": {"anyOf": [_SIMULATED_PLAN, KEY]}, "start": DAY_OR_INSTANT, "end": DAY_OR_INSTANT},
+    {"tenants": _KEYS, "against": {"anyOf": [_SIMULATED_PLAN, KEY]}, "replaces": _KEYS},
+    description="`plan` is written out, or the key of one in the catalog: its draft, or its latest version. It takes "
+    "the place of all subscriptions of a tenant, or of those to the plans that `replaces` names, over [start, end); a "
+    "date is midnight in each tenant's zone. Without `against` it is compared with what is in force; without `tenants` "
+    "it is all tenants that have such a subscription then.",
+    examples=[{"plan": {"currency": "EUR", "interval": "month", "charges": _EXAMPLE_CHARGES[:1]}, "tenants": None,
+               "start": "2026-10-01", "end": "2026-11-01"}],
+)  # fmt: skip
+_NO_DECIMAL = nullable(DECIMAL)
+_CHARGE_CHANGE = shown({
+    "charge": KEY, "description": {"type": "string"}, "unit": {"type": "string"}, "old": _NO_DECIMAL,
+    "old_quantity": _NO_DECIMAL, "new": _NO_DECIMAL, "new_quantity": _NO_DECIMAL, "difference": DECIMAL})  # fmt: skip
+_CHARGE_CHANGES: Schema = {"type": "array", "items": _CHARGE_CHANGE}
+_SIDES = {"old": DECIMAL, "new": DECIMAL, "difference": DECIMAL}
+_SIMULATED_PLAN_SHOWN = shown({"key": nullable(KEY), "name": {"type": ["string", "null"]}} | _TERMS, _SOME_TERMS)
+SIMULATION = shown(
+    {
+        "id": {"type": "string", "format": "uuid"}, "status": one_of(("running", "done", "failed")),
+        "created_at": INSTANT, "plan": _SIMULATED_PLAN_SHOWN, "against": nullable(_SIMULATED_PLAN_SHOWN),
+        "start": DAY_OR_INSTANT, "end": DAY_OR_INSTANT, "tenants": nullable({"type": "array", "items": KEY}),
+        "replaces": {"type": "array", "items": KEY}, "currency": CURRENCY, "tenants_due": COUNT, "tenants_done": COUNT,
+        "totals": shown({"tenants": COUNT} | _SIDES | {"charges": _CHARGE_CHANGES}),
+        "largest_changes": {"type": "array", "maxItems": 10, "items": shown({"tenant": KEY} | _SIDES)},
+        "skipped": {"type": "array", "items": shown({"tenant": KEY, "detail": {"type": "string"}})},
+        **page_of(shown({"tenant": KEY} | _SIDES | {"charges": _CHARGE_CHANGES}))["properties"],
+    },
+    description="Amounts are net of tax. `old` is what is in force, or `against`; of a charge that one of the plans "
+    "does not have, that side is null.",
+)  # fmt: skip
+
 # --- other meters' clients -------------------------------------------------------------------------------------------
 
 _NAMED_TEXTS: Schema = {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
@@ -777,6 +816,7 @@ SCHEMAS: dict[str, Schema] = {
     "Balance": BALANCE,
     "BillingRunSent": RUN_SENT, "BillingRun": RUN, "InvoiceLine": LINE, "Invoice": INVOICE,
     "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,
+    "SimulationSent": SIMULATION_SENT, "Simulation": SIMULATION,
     "CreditGrantSent": CREDIT_GRANT_SENT, "CreditGrant": CREDIT_GRANT, "CreditGrants": page_of(ref("CreditGrant")),
     "CreditGrantWithUses": CREDIT_GRANT_WITH_USES, "CreditUse": CREDIT_USE, "CreditUses": page_of(ref("CreditUse")),
     "CreditVoid": sent({}, {"reason": text(1000)}, examples=[{"reason": "granted by mistake"}]),

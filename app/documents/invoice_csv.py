@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from app.documents.csv_cells import safe_text as _text
 from app.domain.invoices import Invoice, InvoiceLine, Party
 from app.domain.money import amount_text, plain, round_amount
 from app.domain.periods import local_date, parse_zone
@@ -34,9 +34,6 @@ COLUMNS = (
     "tax_category", "tax_rate", "tax_base", "tax_amount",
     "document_net", "document_tax", "document_total", "hash", "previous_hash",
 )  # fmt: skip
-
-# What a spreadsheet may take for a formula, also behind what it strips or shows nothing of.
-_FORMULA = re.compile(r"[\s\x00-\x1f\u200b-\u200f\u202a-\u202e\u2060\ufeff]*[=+\-@＝＋－＠]|[\t\r\n]")
 
 
 def render_csv(invoice: Invoice) -> bytes:
@@ -158,8 +155,3 @@ def _amount(number: Decimal | None, invoice: Invoice) -> str:
 
 def _instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _text(text: str) -> str:
-    """The text, never a formula: other people choose names and descriptions, and finance opens the file."""
-    return f"'{text}" if _FORMULA.match(text) else text

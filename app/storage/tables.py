@@ -284,6 +284,18 @@ billing_runs = _table(
     Column("failed", sa.Integer, nullable=False), _text("failures"), _text("unpriced"), _instant("created_at"),
 )  # fmt: skip
 
+simulations = _table(  # what a plan would have brought: asked for once, kept for a while, billed by nobody
+    "simulations", "local", _key("simulation_id", Id), _text("request"), _text("tenant_key", ""), _text("status"),
+    Column("due", sa.BigInteger, nullable=False), Column("done", sa.BigInteger, nullable=False),
+    _text("totals"), _text("last", ""),  # the last tenant that is done
+    _instant("created_at"), Index(None, "created_at"),
+)  # fmt: skip
+
+simulated_tenants = _table(
+    "simulated_tenants", "local", _key("simulation_id", Id), _key("tenant"), _amount("old"), _amount("new"),
+    _text("charges"),
+)  # fmt: skip
+
 audits = _table(  # what each audit found, in figures; what exactly it found is in its own report
     "audits", "local", _key("audit_id", Id), _instant("started_at"), _instant("finished_at"),
     Column("events", sa.BigInteger, nullable=False), Column("buckets", sa.BigInteger, nullable=False),

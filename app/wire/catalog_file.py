@@ -102,6 +102,24 @@ def parse_catalog_file(text: str, name: str) -> CatalogFile:
     return file
 
 
+def parse_plan_file(text: str, name: str) -> tuple[str, Any]:
+    """(key, body) of the one plan that a document holds: a plan by itself, which has no key ('') unless it names one,
+    or a catalog with a single plan. Raises InvalidCatalogFile."""
+    document = _Document(name)
+    body = document.read(text)
+    document.raise_if_faulty()
+    plans = body.get("plans") if isinstance(body, dict) else None
+    if plans is None:
+        return "", body
+    if not isinstance(plans, dict) or len(plans) != 1:
+        document.fault("#/plans", "name one plan: this file has several, or none")
+        document.raise_if_faulty()
+    ((key, plan),) = plans.items()
+    if isinstance(plan, dict):
+        plan.pop("publish", None)
+    return key, plan
+
+
 class _Document:
     """The reading of one document: collects faults, and the line of every pointer."""
 

@@ -32,6 +32,7 @@ from app.domain.plans import (
     PlanVersion,
     terms_problems,
 )
+from app.domain.simulations import SimulatedPlan
 from app.wire.parsing import Fields
 from app.wire.requests import utc
 
@@ -66,6 +67,13 @@ def plan_from_wire(key: str, body: Any, path: str = "#") -> PlanWish:
     wish = PlanWish(key, fields.text("name"), _terms(fields))
     fields.finish()
     return wish
+
+
+def draft_from_wire(fields: Fields) -> SimulatedPlan:
+    """A plan that need not be in any catalog: it may leave out its key and its name."""
+    fields.ignore("version", "versions", "draft", "key")
+    key = fields.optional_key("key") or ""
+    return SimulatedPlan(key, fields.text("name", default=key), _terms(fields))
 
 
 def plan_to_wire(plan: Plan, *, published_only: bool = False) -> dict[str, Any]:

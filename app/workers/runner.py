@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.observability import metrics
 from app.observability.logs import bound
-from app.operations import run_billing
+from app.operations import run_billing, run_simulations
 from app.operations.run_catalog_jobs import KINDS as CATALOG_KINDS
 from app.operations.run_catalog_jobs import LONGEST_BEFORE_BILLING_SECONDS, new_holder, run_catalog_jobs, run_job
 from app.storage import job_store
@@ -20,7 +20,7 @@ from app.storage.job_store import Job
 
 _log = logging.getLogger("quotepart.worker")
 
-JOB_KINDS = (*CATALOG_KINDS, run_billing.JOB_KIND)
+JOB_KINDS = (*CATALOG_KINDS, run_billing.JOB_KIND, run_simulations.JOB_KIND)
 
 POLL_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 300
@@ -106,14 +106,22 @@ class Runner:
             self._database, self._cache, clock=self._clock, future=self._future, lease_seconds=self._lease_seconds,
             budget_seconds=LONGEST_BEFORE_BILLING_SECONDS, stopping=self._stop.is_set,
         )  # fmt: skip
+        if self._bring_on(job):
+            self._database.write(lambda connection: job_store.finish(connection, job.job_id, holder=self._holder))
+        elif self._stop.is_set():
+            self._give_back(job, problem="", delay=0)
+
+    def _bring_on(self, job: Job) -> bool:
+        """True when the job is done."""
+        if job.kind == run_simulations.JOB_KIND:
+            return run_simulations.run_simulation(
+                self._database, UUID(job.payload["simulation_id"]), keep_going=lambda: self._extend(job)
+            )
         done = run_billing.run_billing(
             self._database, UUID(job.payload["run_id"]), clock=self._clock, terms_days=self._terms_days,
             keep_going=lambda: self._extend(job),
         )  # fmt: skip
-        if done is not None:
-            self._database.write(lambda connection: job_store.finish(connection, job.job_id, holder=self._holder))
-        elif self._stop.is_set():
-            self._give_back(job, problem="", delay=0)
+        return done is not None
 
     def _extend(self, job: Job) -> bool:
         if self._stop.is_set():

@@ -62,6 +62,7 @@ class Things:
     draft: str
     credit: str
     run: str
+    simulation: str
     job: str
     grant: str
     meter: str = "energy"
@@ -158,6 +159,11 @@ def run_of(**named: str) -> Callable[[Things], Any]:
     return lambda things: (
         {"through": THROUGH, "dry_run": True} | {name: [text.format_map(vars(things))] for name, text in named.items()}
     )
+
+
+SIMULATED = {"plan": {"currency": "EUR", "interval": "month", "charges": [
+    {"key": "energy", "meter": "energy", "model": {"type": "per_unit", "unit_price": "0.11"}}]},
+    "start": "2026-09-01", "end": "2026-10-01"}  # fmt: skip
 
 
 def about_invoice(tail: str, thing: str = "issued") -> Ask:
@@ -265,6 +271,25 @@ BUT_HEAD: tuple[Route, ...] = (
         ),
     ),
     Route("GET", "/v1/billing-runs/{id}", ("read", "finance"), (Ask(asked("/v1/billing-runs/{run}"), "own"),)),
+    Route(
+        "POST", "/v1/simulations", ("finance", "read"),
+        (
+            Ask(told("/v1/simulations", lambda _: SIMULATED), "listed"),
+            Ask(
+                told("/v1/simulations", lambda things: SIMULATED | {"tenants": [things.tenant]}), "own",
+                missing=(422,),
+            ),
+        ),
+    ),
+    Route("GET", "/v1/simulations/{id}", ("finance", "read"), (Ask(asked("/v1/simulations/{simulation}"), "own"),)),
+    Route(
+        "GET", "/v1/simulations/{id}.{format}", ("finance", "read"),
+        (
+            Ask(asked("/v1/simulations/{simulation}.csv"), "own"),
+            Ask(asked("/v1/simulations/{simulation}.svg", language="fr"), "own"),
+        ),
+        ("language",),
+    ),
     Route("GET", "/v1/jobs/{id}", ("read",), (Ask(asked("/v1/jobs/{job}"), "hidden"),)),
     Route("GET", "/v1/tenants/{key}/preview", ("read",), (Ask(asked("/v1/tenants/{tenant}/preview"), "own"),)),
     Route(
@@ -525,6 +550,17 @@ def _stock_events(api: Api, key: str) -> None:
     assert (answer["accepted"], answer["quarantined"]) == (6, 2), answer
 
 
+def simulated(api: Api, key: str) -> str:
+    """What a bound key of the tenant asked for: only that it may see."""
+    bound = create_key(
+        api.client.app.state.database,  # type: ignore[attr-defined]
+        scopes=["read"], tenant=key, now=api.clock(),
+    )  # fmt: skip
+    answer = api.call("POST", "/v1/simulations", SIMULATED, key=bound)
+    assert answer.json()["status"] == "done", answer.text
+    return str(answer.json()["id"])
+
+
 def bill(api: Api, through: str, **rest: Any) -> str:
     run = api.bill(through, **rest)
     assert (run["status"], run["failed"]) == ("done", 0), run
@@ -548,7 +584,8 @@ def _things(api: Api, key: str, job: str) -> Things:
     return Things(
         tenant=key, subject=f"{key}-badge", resource=f"{key}-post", subscription=f"{key}-sub", event=f"{key}-posted",
         cancellable=f"{key}-cancellable", issued=issued["id"], number=issued["number"], draft=draft["id"],
-        credit=credit["id"], run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, grant=_granted(api, key),
+        simulation=simulated(api, key), credit=credit["id"],
+        run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, grant=_granted(api, key),
         put=put,
     )  # fmt: skip
 
@@ -574,6 +611,7 @@ def _missing(like: Things) -> Things:
         tenant="nowhere", subject="nowhere-badge", resource="nowhere-post", subscription="nowhere-sub",
         event="nowhere-posted", cancellable="nowhere-cancellable", issued=nothing[0], number="1999-000001",
         draft=nothing[1], credit=nothing[2], run=str(UUID(int=4)), job=str(UUID(int=5)),
+        simulation=str(UUID(int=6)),
         grant=public_id("cg", UUID(int=6), UUID(int=6)),
         meter="nowhere-meter", tax_rate="nowhere-rate", plan="nowhere-plan", put=put,
     )  # fmt: skip
