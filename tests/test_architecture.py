@@ -29,7 +29,7 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
     "billed_charges", "billing_books", "catalog_change", "find_due", "frozen_use", "keep_events", "list_unpriced",
-    "rate_period", "read_usage", "resolve_tenant", "show_catalog", "use_credit",
+    "measure_parts", "rate_period", "read_usage", "resolve_tenant", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {

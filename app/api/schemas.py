@@ -10,21 +10,23 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.callers import SCOPES
+from app.domain.charge_models.models import DAY_NAMES
 from app.domain.credit import CREDIT_KINDS
 from app.domain.entitlement import REFUSALS
 from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
 from app.domain.expressions import MAX_LENGTH
-from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
+from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.credit import MAX_PRIORITY
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
-from app.wire.plans import INTERVALS, MAX_CHARGES, MAX_TIERS
+from app.wire.plans import INTERVALS, MAX_CHARGES
 from app.wire.subscriptions import MAX_CHANGES
 
 Schema = dict[str, Any]
@@ -298,11 +300,41 @@ METER = shown(
 
 # --- plans -----------------------------------------------------------------------------------------------------------
 
-TIER = sent({"up_to": nullable(SIZE), "unit_price": PRICE}, {"flat": PRICE})
-_TIERS: Schema = {
-    "type": "array", "items": TIER, "minItems": 1, "maxItems": MAX_TIERS,
-    "description": "Bounds are inclusive and go upwards; the last tier has none: its `up_to` is null.",
-}  # fmt: skip
+_NOTHING: Schema = {"type": "null"}
+_NO_PRICE: Schema = {"type": ["string", "number", "null"], "pattern": r"^0(?:\.0+)?$", "minimum": 0, "maximum": 0}
+RATE = number(15, MAX_PRICE_DECIMALS - 2, description="In percent.")
+
+
+def _some(items: Schema, most: int, description: str = "") -> Schema:
+    made: Schema = {"type": "array", "items": items, "minItems": 1, "maxItems": most}
+    return made | {"description": description} if description else made
+
+
+def _tiers(*alternatives: Schema) -> Schema:
+    of_items = alternatives[0] if len(alternatives) == 1 else {"anyOf": list(alternatives)}
+    return _some(
+        of_items, MAX_TIERS, "Bounds are inclusive and go upwards; the last tier has none: its `up_to` is null."
+    )
+
+
+_BOUNDED = {"up_to": nullable(SIZE)}
+_TIERS = _tiers(sent(_BOUNDED | {"unit_price": PRICE}, {"flat": PRICE}))
+_CAPACITY_TIERS = _tiers(
+    sent(_BOUNDED | {"flat": PRICE}, {"unit_price": _NO_PRICE}),
+    sent(_BOUNDED | {"unit_price": PRICE}, {"flat": _NOTHING}),
+)
+CELL = sent({"when": {"type": "object", "minProperties": 1, "additionalProperties": {
+    "anyOf": [_BOUND, BOOLEAN, {"type": "string", "maxLength": MAX_DIMENSION_LENGTH, "pattern": r"^[^\x00]*$"}]}},
+    "unit_price": PRICE})  # fmt: skip
+CLOCK: Schema = {"type": "string", "pattern": "^(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"}
+TIME_RATE = sent(
+    {"hours": {"type": "array", "items": CLOCK, "minItems": 2, "maxItems": 2,
+               "description": "From and until; an end that is not later lies on the other side of midnight."},
+     "unit_price": PRICE},
+    {"weekdays": {"type": "array", "minItems": 1, "items": {"enum": [*DAY_NAMES, *range(1, 8)]}},
+     "months": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1, "maximum": 12}}},
+    description="Without `weekdays` or `months`: on every day, in every month. A holiday is a `holiday` and a `sun`.",
+)  # fmt: skip
 
 
 def _model(kind: str, required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
@@ -314,12 +346,22 @@ USAGE_MODELS = [
     _model("per_unit", {"unit_price": PRICE}), _model("graduated", {"tiers": _TIERS}),
     _model("volume", {"tiers": _TIERS}),
     _model("package", {"size": SIZE, "price": PRICE}, {"round": one_of(("up", "down"))}),
+    _model("percentage", {"rate": RATE},
+           {"fixed": PRICE, "free_events": {"type": "integer", "minimum": 0, "maximum": 10**12}, "free_units": QUANTITY,
+            "event_minimum": PRICE, "event_maximum": PRICE}),
+    _model("graduated_percentage", {"tiers": _tiers(sent(_BOUNDED | {"rate": RATE}, {"flat": PRICE}))}),
+    _model("matrix", {"cells": _some(CELL, MAX_CELLS, "The fitting cell that names most dimensions prices the use.")},
+           {"default_unit_price": PRICE}),
+    _model("time_of_use", {"rates": _some(TIME_RATE, MAX_RATES, "The first that holds prices the use."),
+                           "default_unit_price": PRICE},
+           {"holidays": {"type": "array", "items": DAY, "maxItems": MAX_HOLIDAYS}}),
+    _model("capacity", {"tiers": _CAPACITY_TIERS}), _model("dynamic", {}, {"multiplier": PRICE}),
+    _model("reservation", {"reserved": SIZE, "unit_price": PRICE, "overage_unit_price": PRICE}),
 ]  # fmt: skip
 DISCOUNT: Schema = {
     "anyOf": [sent({"percent": PERCENT}, {"amount": {"type": "null"}}),
               sent({"amount": AMOUNT}, {"percent": {"type": "null"}})],
 }  # fmt: skip
-_NOTHING: Schema = {"type": "null"}
 _ANY_CHARGE = {"minimum": AMOUNT, "maximum": AMOUNT, "discount": DISCOUNT, "tax": KEY, "description": text(1000)}
 CHARGE: Schema = {
     "anyOf": [
@@ -361,13 +403,32 @@ PLAN_SENT = sent(
 )  # fmt: skip
 PUBLICATION = sent({"effective_at": DAY_OR_INSTANT}, examples=[{"effective_at": "2024-01-01T00:00:00Z"}])
 
+_TIER_SHOWN = shown({"up_to": nullable(DECIMAL), "unit_price": DECIMAL}, {"flat": DECIMAL})
+_PERCENTAGE_TIER_SHOWN = shown({"up_to": nullable(DECIMAL), "rate": DECIMAL}, {"flat": DECIMAL})
 _MODEL_SHOWN: Schema = {
     "anyOf": [
         shown({"type": one_of(("flat",)), "amount": DECIMAL}),
         shown({"type": one_of(("per_unit",)), "unit_price": DECIMAL}),
-        shown({"type": one_of(("graduated", "volume")), "tiers": {"type": "array", "minItems": 1, "items": shown(
-            {"up_to": nullable(DECIMAL), "unit_price": DECIMAL}, {"flat": DECIMAL})}}),
+        shown({"type": one_of(("graduated", "volume", "capacity")),
+               "tiers": {"type": "array", "minItems": 1, "items": _TIER_SHOWN}}),
         shown({"type": one_of(("package",)), "size": DECIMAL, "price": DECIMAL, "round": one_of(("up", "down"))}),
+        shown({"type": one_of(("percentage",)), "rate": DECIMAL},
+              {"fixed": DECIMAL, "free_events": COUNT, "free_units": DECIMAL, "event_minimum": DECIMAL,
+               "event_maximum": DECIMAL}),
+        shown({"type": one_of(("graduated_percentage",)),
+               "tiers": {"type": "array", "minItems": 1, "items": _PERCENTAGE_TIER_SHOWN}}),
+        shown({"type": one_of(("matrix",)), "cells": {"type": "array", "minItems": 1, "items": shown(
+                   {"when": {"type": "object", "additionalProperties": {"type": "string"}}, "unit_price": DECIMAL})}},
+              {"default_unit_price": DECIMAL}),
+        shown({"type": one_of(("time_of_use",)), "rates": {"type": "array", "minItems": 1, "items": shown(
+                   {"hours": {"type": "array", "items": CLOCK}, "unit_price": DECIMAL},
+                   {"weekdays": {"type": "array", "items": one_of(DAY_NAMES)},
+                    "months": {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 12}}})},
+               "default_unit_price": DECIMAL},
+              {"holidays": {"type": "array", "items": DAY}}),
+        shown({"type": one_of(("dynamic",)), "multiplier": DECIMAL}),
+        shown({"type": one_of(("reservation",)), "reserved": DECIMAL, "unit_price": DECIMAL,
+               "overage_unit_price": DECIMAL}),
     ]
 }  # fmt: skip
 _DISCOUNT_SHOWN: Schema = {"anyOf": [shown({"percent": DECIMAL}), shown({"amount": DECIMAL})]}

@@ -7,7 +7,7 @@ of a bill, never the names of stages; every number is written out, so that a rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, assert_never
@@ -15,7 +15,29 @@ from zoneinfo import ZoneInfo
 
 from app.documents import wording
 from app.documents.wording import MINUS, TEXTS, Language
-from app.domain.charge_models import ChargeModel, Component, Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.domain.charge_models import (
+    Capacity,
+    ChargeModel,
+    Component,
+    Dynamic,
+    Flat,
+    Graduated,
+    GraduatedPercentage,
+    Matrix,
+    Package,
+    Percentage,
+    PercentageTier,
+    PerUnit,
+    Reservation,
+    Tier,
+    TimeOfUse,
+    TimeRate,
+    Volume,
+    matrix,
+    time_of_use,
+)
+from app.domain.charge_models.components import IN_THE_UNIT
+from app.domain.charge_models.models import WEEKDAYS
 from app.domain.events import parse_instant
 from app.domain.explanations import ChangedEvent, Correction, Explanation, State, UseIn, UseWindow
 from app.domain.money import ZERO
@@ -24,6 +46,9 @@ from app.domain.rating.lines import Rating
 from app.domain.rating.pipeline import Passed
 
 TIMES = "×"
+
+_MOST_PRICES = 24
+"""More cells or rates than these are not written out in a sentence; the plan shows them all."""
 
 WORDS: dict[Language, dict[str, str]] = {
     "en": {
@@ -41,6 +66,22 @@ WORDS: dict[Language, dict[str, str]] = {
         "tier_beyond": "beyond that {price}",
         "tier_any": "any quantity {price}",
         "tier_entry": "{price} and {flat} on entry",
+        "percentage": "{rate} of the amounts",
+        "percentage_fixed": "{fixed} for each event",
+        "percentage_free_events": "the first {events} free",
+        "percentage_free_units": "the first {units} free",
+        "percentage_minimum": "at least {amount} for each event",
+        "percentage_maximum": "at most {amount} for each event",
+        "graduated_percentage": "each tier has a rate for its own part: {tiers}",
+        "matrix": "by what is used: {cells}",
+        "time_of_use": "by the local time of use: {rates}",
+        "otherwise": "otherwise {price}",
+        "no_price": "otherwise none",
+        "further": "and {count} more",
+        "on_holidays": "holidays",
+        "capacity": "the tier that is reached has one price, whatever the quantity: {tiers}",
+        "dynamic": "the measured amount times {multiplier}",
+        "reservation": "{reserved} reserved at {price}; beyond that {overage}",
         "package_up": "{price} for each {size}; a part that is begun counts as a whole",
         "package_down": "{price} for each whole {size}",
         "converted": "Converted to the unit that is billed",
@@ -91,6 +132,22 @@ WORDS: dict[Language, dict[str, str]] = {
         "tier_beyond": "au-delà {price}",
         "tier_any": "toute quantité {price}",
         "tier_entry": "{price} et {flat} à l’entrée",
+        "percentage": "{rate} des montants",
+        "percentage_fixed": "{fixed} par opération",
+        "percentage_free_events": "{events} sans frais, les premiers",
+        "percentage_free_units": "les premiers {units} sans frais",
+        "percentage_minimum": "au moins {amount} par opération",
+        "percentage_maximum": "au plus {amount} par opération",
+        "graduated_percentage": "chaque tranche a son taux, pour sa part : {tiers}",
+        "matrix": "selon ce qui est consommé : {cells}",
+        "time_of_use": "selon l’heure locale de la consommation : {rates}",
+        "otherwise": "sinon {price}",
+        "no_price": "sinon sans prix",
+        "further": "et {count} autres",
+        "on_holidays": "jours fériés",
+        "capacity": "le palier atteint a un seul prix, quelle que soit la quantité : {tiers}",
+        "dynamic": "le montant mesuré multiplié par {multiplier}",
+        "reservation": "{reserved} réservés à {price} ; au-delà {overage}",
         "package_up": "{price} par lot de {size} ; un lot entamé est dû en entier",
         "package_down": "{price} par lot entier de {size}",
         "converted": "Converti dans l’unité facturée",
@@ -168,6 +225,9 @@ class Speech:
         """With the unit in which it was measured: `3,221,225,472 B`."""
         return f"{self.number(number)} {self.measured_unit}".rstrip()
 
+    def listed(self, items: Sequence[str]) -> str:
+        return ("; " if self.language == "en" else " ; ").join(items)
+
     def events(self, count: int) -> str:
         """`1 event`, `1,234 events`."""
         return self.say("event" if count == 1 else "events", count=self.number(Decimal(count)))
@@ -193,8 +253,67 @@ def _price(model: ChargeModel, speech: Speech) -> str:
             return speech.say("volume", tiers=_tiers(tiers, speech))
         case Package(size, price, round_):
             return speech.say(f"package_{round_}", price=speech.price(price), size=speech.quantity(size))
+        case Percentage():
+            return _percentage(model, speech)
+        case GraduatedPercentage(shares):
+            return speech.say("graduated_percentage", tiers=_tiers(shares, speech))
+        case Matrix():
+            return speech.say("matrix", cells=_cells(model, speech))
+        case TimeOfUse():
+            return speech.say("time_of_use", rates=_rates(model, speech))
+        case Capacity(tiers):
+            return speech.say("capacity", tiers=_tiers(tiers, speech, whole=True))
+        case Dynamic(multiplier):
+            return speech.say("dynamic", multiplier=speech.number(multiplier))
+        case Reservation(reserved, price, overage):
+            return speech.say(
+                "reservation", reserved=speech.quantity(reserved), price=_per_unit(price, speech),
+                overage=_per_unit(overage, speech),
+            )  # fmt: skip
         case _:
             assert_never(model)
+
+
+def _percentage(model: Percentage, speech: Speech) -> str:
+    said = [speech.say("percentage", rate=wording.percent(model.rate, speech.language))]
+    if model.fixed is not None:
+        said.append(speech.say("percentage_fixed", fixed=speech.price(model.fixed)))
+    if model.free_events is not None:
+        said.append(speech.say("percentage_free_events", events=speech.events(model.free_events)))
+    if model.free_units is not None:
+        said.append(speech.say("percentage_free_units", units=speech.quantity(model.free_units)))
+    for name, bound in (("minimum", model.event_minimum), ("maximum", model.event_maximum)):
+        if bound is not None:
+            said.append(speech.say(f"percentage_{name}", amount=speech.price(bound)))
+    return ", ".join(said)
+
+
+def _cells(model: Matrix, speech: Speech) -> str:
+    said = [f"{matrix.label_of(cell)} {_per_unit(cell.unit_price, speech)}" for cell in model.cells[:_MOST_PRICES]]
+    if len(model.cells) > _MOST_PRICES:
+        said.append(speech.say("further", count=len(model.cells) - _MOST_PRICES))
+    default = model.default_unit_price
+    said.append(
+        speech.say("no_price") if default is None else speech.say("otherwise", price=_per_unit(default, speech))
+    )
+    return speech.listed(said)
+
+
+def _rates(model: TimeOfUse, speech: Speech) -> str:
+    said = [_rate(rate, speech) for rate in model.rates[:_MOST_PRICES]]
+    if len(model.rates) > _MOST_PRICES:
+        said.append(speech.say("further", count=len(model.rates) - _MOST_PRICES))
+    said.append(speech.say("otherwise", price=_per_unit(model.default_unit_price, speech)))
+    return speech.listed(said)
+
+
+def _rate(rate: TimeRate, speech: Speech) -> str:
+    days = [wording.weekday(WEEKDAYS.index(day), speech.language) for day in rate.weekdays if day != "holiday"]
+    if "holiday" in rate.weekdays:
+        days.append(speech.say("on_holidays"))
+    months = [wording.month(month, speech.language) for month in rate.months]
+    when = ", ".join(part for part in (time_of_use.label_of(rate), " ".join(days), " ".join(months)) if part)
+    return f"{when} {_per_unit(rate.unit_price, speech)}"
 
 
 def _per_unit(price: Decimal, speech: Speech) -> str:
@@ -203,14 +322,19 @@ def _per_unit(price: Decimal, speech: Speech) -> str:
     return speech.say("per_unit", price=speech.price(price), unit=speech.unit)
 
 
-def _tiers(tiers: tuple[Tier, ...], speech: Speech) -> str:
-    separator = "; " if speech.language == "en" else " ; "
-    return separator.join(_tier(tier, is_only=len(tiers) == 1, speech=speech) for tier in tiers)
+def _tiers(tiers: Sequence[Tier | PercentageTier], speech: Speech, *, whole: bool = False) -> str:
+    """The tiers with their prices; `whole` where a price is for the tier and not for a unit."""
+    return speech.listed([_tier(tier, is_only=len(tiers) == 1, whole=whole, speech=speech) for tier in tiers])
 
 
-def _tier(tier: Tier, *, is_only: bool, speech: Speech) -> str:
-    price = _per_unit(tier.unit_price, speech)
-    if tier.flat:
+def _tier(tier: Tier | PercentageTier, *, is_only: bool, whole: bool, speech: Speech) -> str:
+    if isinstance(tier, PercentageTier):
+        price = wording.percent(tier.rate, speech.language)
+    elif whole:
+        price = speech.price(tier.unit_price if tier.flat is None else tier.flat)
+    else:
+        price = _per_unit(tier.unit_price, speech)
+    if tier.flat and not whole:
         price = speech.say("tier_entry", price=price, flat=speech.money(tier.flat))
     if tier.up_to is None:
         return speech.say("tier_any" if is_only else "tier_beyond", price=price)
@@ -282,8 +406,21 @@ def _component(item: Component, rating: Rating, before: Decimal, speech: Speech)
             assert isinstance(charge.model, Flat)
             share = _share(charge.model.amount, item.amount, terms.used, terms.full, speech)
             return Statement(wording.component(item, speech.language), share)
-        case "unit" | "tier":
-            return Statement(wording.component(item, speech.language), _product(item, speech.unit, speech))
+        case "reserved_share":
+            assert isinstance(charge.model, Reservation)
+            whole = charge.model.reserved * charge.model.unit_price
+            share = _share(whole, item.amount, terms.used, terms.full, speech)
+            return Statement(wording.component(item, speech.language), share)
+        case "per_event" | "event_minimum" | "event_maximum":
+            events = speech.events(int(item.quantity))
+            return Statement(wording.component(item, speech.language), _times(events, item, speech))
+        case "capacity" if item.quantity:
+            return Statement(wording.component(item, speech.language), speech.money(item.amount))
+        case (
+            "unit" | "tier" | "percentage" | "percentage_tier" | "cell" | "time_rate" | "other" | "unpriced"
+            | "capacity" | "dynamic" | "reserved" | "overage"
+        ):  # fmt: skip
+            return Statement(wording.component(item, speech.language), product(item, speech))
         case "package":
             return Statement(wording.component(item, speech.language), _product(item, speech.say("packages"), speech))
         case "tier_flat":
@@ -294,12 +431,16 @@ def _component(item: Component, rating: Rating, before: Decimal, speech: Speech)
 
 def product(item: Component, speech: Speech) -> str:
     """The component as quantity × unit price = amount."""
-    return _product(item, speech.unit if item.kind in ("unit", "tier") else "", speech)
+    return _product(item, speech.unit if item.kind in IN_THE_UNIT else "", speech)
 
 
 def _product(item: Component, unit: str, speech: Speech) -> str:
-    quantity = f"{speech.number(item.quantity)} {unit}".rstrip()
-    return f"{quantity} {TIMES} {speech.price(item.unit_price)} = {speech.money(item.amount)}"
+    return _times(f"{speech.number(item.quantity)} {unit}".rstrip(), item, speech)
+
+
+def _times(quantity: str, item: Component, speech: Speech) -> str:
+    price = wording.component_price(item, speech.currency, speech.language)
+    return f"{quantity} {TIMES} {price} = {speech.money(item.amount)}"
 
 
 def _sum(before: Decimal, item: Component, speech: Speech) -> str:

@@ -21,6 +21,7 @@ import typst
 from app.documents import wording
 from app.documents.wording import TEXTS, Language
 from app.domain.charge_models import Component
+from app.domain.charge_models.components import IN_THE_UNIT, OF_MEASURED_USE
 from app.domain.invoices import Invoice, InvoiceLine, Party
 from app.domain.money import ZERO, round_amount
 from app.domain.periods import local_date, parse_zone
@@ -38,6 +39,9 @@ _MAX_ATTEMPTS = 8
 _MAX_KEPT_PARTS = 24
 _MAX_KEPT_CHARACTERS = 1_500
 _MAX_RUNNING_NAME = 50
+
+# Amounts of events at a bound are not among the quantities: what is missing there was not free.
+_OF_SINGLE_EVENTS = ("event_minimum", "event_maximum")
 
 
 def render_pdf(invoice: Invoice) -> bytes:
@@ -147,7 +151,7 @@ def _line(line: InvoiceLine, invoice: Invoice, zone: ZoneInfo, language: Languag
         "description": description,
         "note": note or None,
         "quantity": _quantity(line, sole, language),
-        "unit_price": wording.unit_price(sole.unit_price, invoice.currency, language) if sole else "",
+        "unit_price": wording.component_price(sole, invoice.currency, language) if sole else "",
         "tax": wording.tax_rate(line.tax, language),
         "amount": wording.amount(line.amount, invoice.currency, language),
         "parts": parts,
@@ -166,25 +170,26 @@ def _sole_price(line: InvoiceLine) -> Component | None:
     if len(line.components) != 1 or line.allowances or line.kind != "charge":
         return None
     only = line.components[0]
-    if only.kind not in ("unit", "flat") or only.quantity != line.quantity:
+    if only.kind not in ("unit", "flat", "percentage", "dynamic") or only.quantity != line.quantity:
         return None
     return only
 
 
 def _free_quantity(line: InvoiceLine) -> Decimal:
     """What the allowance took off before pricing: 10 of 130 kWh. Without this, quantity and components disagree."""
-    priced = [item.quantity for item in line.components if item.kind in ("unit", "tier")]
-    if line.kind != "charge" or not priced:
+    priced = [item.quantity for item in line.components if item.kind in OF_MEASURED_USE]
+    by_event = any(item.kind in _OF_SINGLE_EVENTS for item in line.components)
+    if line.kind != "charge" or not priced or by_event:
         return ZERO
     return max(line.quantity - sum(priced, ZERO), ZERO)
 
 
 def _component(item: Component, line: InvoiceLine, invoice: Invoice, language: Language) -> dict[str, str]:
-    unit = f" {line.unit}" if item.kind in ("unit", "tier") else ""
+    unit = f" {line.unit}" if item.kind in IN_THE_UNIT else ""
     return {
         "description": wording.component(item, language),
         "quantity": f"{wording.quantity(item.quantity, language)}{unit}".strip(),
-        "unit_price": wording.unit_price(item.unit_price, invoice.currency, language),
+        "unit_price": wording.component_price(item, invoice.currency, language),
         "amount": wording.amount(item.amount, invoice.currency, language),
     }
 

@@ -13,6 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from app.domain.charge_models import Component
+from app.domain.charge_models.components import IN_PERCENT
 from app.domain.invoices import Address, Invoice, InvoiceLine, Reference
 from app.domain.money import CURRENCY_DECIMALS, amount_text, plain
 from app.domain.periods import Period, local_date, start_of_day
@@ -72,6 +73,20 @@ TEXTS: dict[Language, dict[str, str]] = {
         "unit": "Price per unit",
         "package": "Packages",
         "flat": "Flat amount",
+        "percentage": "Percentage",
+        "percentage_tier": "Tier {tier}",
+        "per_event": "Fee per event",
+        "event_minimum": "Events at the minimum",
+        "event_maximum": "Events at the maximum",
+        "cell": "{label}",
+        "time_rate": "Rate {tier}, {label}",
+        "other": "Other use",
+        "unpriced": "Not priced",
+        "capacity": "Capacity, tier {tier}",
+        "dynamic": "Amount passed on",
+        "reserved": "Reserved",
+        "reserved_share": "Reserved, share of the period",
+        "overage": "Beyond the reserved",
         "maximum": "Reduction to the maximum",
         "minimum": "Supplement to the minimum",
         "free": "Included, free of charge",
@@ -133,6 +148,20 @@ TEXTS: dict[Language, dict[str, str]] = {
         "unit": "Prix à l’unité",
         "package": "Lots",
         "flat": "Forfait",
+        "percentage": "Pourcentage",
+        "percentage_tier": "Tranche {tier}",
+        "per_event": "Frais par opération",
+        "event_minimum": "Opérations au minimum",
+        "event_maximum": "Opérations au maximum",
+        "cell": "{label}",
+        "time_rate": "Tarif {tier}, {label}",
+        "other": "Autre consommation",
+        "unpriced": "Sans prix",
+        "capacity": "Capacité, palier {tier}",
+        "dynamic": "Montant refacturé",
+        "reserved": "Réservé",
+        "reserved_share": "Réservé, part de la période",
+        "overage": "Au-delà du réservé",
         "maximum": "Plafonnement au maximum",
         "minimum": "Complément au minimum",
         "free": "Inclus, sans frais",
@@ -160,6 +189,11 @@ _MONTHS: dict[Language, tuple[str, ...]] = {
         "juillet", "août", "septembre", "octobre", "novembre", "décembre",
     ),
 }  # fmt: skip
+
+_WEEKDAYS: dict[Language, tuple[str, ...]] = {
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
+}
 
 # Every other currency is named by its code: a bare $ or kr would leave open which one is meant.
 _SYMBOLS: dict[Language, dict[str, str]] = {
@@ -248,6 +282,16 @@ def day(value: date, language: Language) -> str:
     return f"{_day_and_month(value, language)} {value.year}"
 
 
+def weekday(number: int, language: Language) -> str:
+    """The name of a day of the week, 0 for Monday."""
+    return _WEEKDAYS[language][number]
+
+
+def month(number: int, language: Language) -> str:
+    """The name of a month, 1 for January."""
+    return _MONTHS[language][number - 1]
+
+
 def _day_and_month(value: date, language: Language) -> str:
     return f"{_day_number(value, language)} {_MONTHS[language][value.month - 1]}"
 
@@ -299,7 +343,14 @@ def moment(instant: datetime, zone: ZoneInfo, language: Language) -> str:
 
 def component(item: Component, language: Language) -> str:
     """What the component is: `Tier 1`, `Tranche 1`."""
-    return TEXTS[language][item.kind].format(tier=item.tier)
+    return TEXTS[language][item.kind].format(tier=item.tier, label=item.label)
+
+
+def component_price(item: Component, currency: str, language: Language) -> str:
+    """Its unit price; as a percentage where it is one: `1.25%`, `1,25 %`."""
+    if item.kind in IN_PERCENT:
+        return percent(item.unit_price * 100, language)
+    return unit_price(item.unit_price, currency, language)
 
 
 def allowance(description: str, language: Language) -> str:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Literal
 
-from app.domain.charge_models import Component
+from app.domain.charge_models import Component, keep_component
 from app.domain.credit import CreditUse
 from app.domain.events import instant_text
 from app.domain.money import ZERO, plain, round_amount
@@ -170,10 +170,7 @@ def line_content(line: InvoiceLine) -> dict[str, Any]:
         "id": line.id, "kind": line.kind, "subscription": line.subscription, "charge": line.charge,
         "description": line.description, "period": _period(line.period), "quantity": plain(line.quantity),
         "unit": line.unit, "amount": plain(line.amount), "tax": [line.tax.category, plain(line.tax.rate)],
-        "components": [
-            [item.kind, item.tier, plain(item.quantity), plain(item.unit_price), plain(item.amount)]
-            for item in line.components
-        ],
+        "components": [keep_component(item) for item in line.components],
         "allowances": [[item.description, plain(item.amount)] for item in line.allowances],
         "reopens_usage": line.reopens_usage, "trace": sha256(_canonical(line.trace)).hexdigest(),
     }  # fmt: skip

@@ -11,15 +11,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from app.domain.charge_models import ChargeModel, Flat, Graduated, Package, PerUnit, Tier, Volume
+from app.domain.charge_models import ChargeModel
+from app.domain.kept_models import keep_model, number_text, read_model
 from app.domain.plans import Discount, PlanCharge, PlanTerms
 from app.domain.subscriptions import ChargeOverride, Overrides
-
-
-def number_text(number: Decimal) -> str:
-    """The number without exponent, with the decimals that it was sent with: 0.30 stays "0.30"."""
-    return format(number if number else abs(number), "f")
-
 
 _NUMBERS = ("allowance", "minimum", "maximum", "limit")
 _TEXTS = ("meter", "tax", "timing", "description")
@@ -85,30 +80,10 @@ def _keep(value: Any) -> Any:
             return number_text(value)
         case Discount(percent, amount):
             return {"percent": number_text(percent)} if percent is not None else {"amount": _keep(amount)}
-        case Flat() | PerUnit() | Graduated() | Volume() | Package():
-            return _keep_model(value)
+        case _ if isinstance(value, ChargeModel):
+            return keep_model(value)
         case _:
             return value
-
-
-def _keep_model(model: ChargeModel) -> dict[str, Any]:
-    match model:
-        case Flat(amount):
-            return {"type": "flat", "amount": number_text(amount)}
-        case PerUnit(unit_price):
-            return {"type": "per_unit", "unit_price": number_text(unit_price)}
-        case Package(size, price, round_):
-            return {"type": "package", "size": number_text(size), "price": number_text(price), "round": round_}
-        case Graduated(tiers):
-            return {"type": "graduated", "tiers": [_keep_tier(tier) for tier in tiers]}
-        case Volume(tiers):
-            return {"type": "volume", "tiers": [_keep_tier(tier) for tier in tiers]}
-
-
-def _keep_tier(tier: Tier) -> dict[str, Any]:
-    up_to = None if tier.up_to is None else number_text(tier.up_to)
-    kept = {"up_to": up_to, "unit_price": number_text(tier.unit_price)}
-    return kept if tier.flat is None else kept | {"flat": number_text(tier.flat)}
 
 
 def _read_fields(kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,31 +95,8 @@ def _read_fields(kept: Mapping[str, Any]) -> dict[str, Any]:
         if name in kept:
             fields[name] = "" if name == "description" and kept[name] is None else kept[name]
     if "model" in kept:
-        fields["model"] = _read_model(kept["model"])
+        fields["model"] = read_model(kept["model"])
     if "discount" in kept:
         discount = kept["discount"]
         fields["discount"] = discount and Discount(**{name: Decimal(value) for name, value in discount.items()})
     return fields
-
-
-def _read_model(kept: Mapping[str, Any]) -> ChargeModel:
-    match kept["type"]:
-        case "flat":
-            return Flat(Decimal(kept["amount"]))
-        case "per_unit":
-            return PerUnit(Decimal(kept["unit_price"]))
-        case "package":
-            return Package(Decimal(kept["size"]), Decimal(kept["price"]), kept["round"])
-        case "graduated":
-            return Graduated(tuple(map(_read_tier, kept["tiers"])))
-        case "volume":
-            return Volume(tuple(map(_read_tier, kept["tiers"])))
-        case other:
-            raise AssertionError(f"terms of an unknown model were kept: {other}")
-
-
-def _read_tier(kept: Mapping[str, Any]) -> Tier:
-    up_to, flat = kept["up_to"], kept.get("flat")
-    return Tier(
-        None if up_to is None else Decimal(up_to), Decimal(kept["unit_price"]), None if flat is None else Decimal(flat)
-    )

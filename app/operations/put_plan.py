@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
+from app.domain.charge_models import meter_problems
 from app.domain.errors import Conflict, FieldProblem, InvalidInput
 from app.domain.plans import Plan, PlanTerms, schedule_of
 from app.operations.catalog_change import Saved, check_precondition, write_catalog
-from app.storage import catalog_store
+from app.storage import catalog_store, meter_store
 from app.storage.database import Database
 from app.wire.plans import PlanWish, plan_to_wire
 
@@ -41,13 +42,19 @@ def save_plan(connection: Connection, wish: PlanWish, *, if_match: str | None = 
 
 
 def _check_references(connection: Connection, terms: PlanTerms) -> None:
-    """Raises InvalidInput where a charge names a meter or a tax rate that is not there."""
-    meters = catalog_store.known_meters(connection, [charge.meter for charge in terms.charges if charge.meter])
+    """Raises InvalidInput where a charge names a meter or a tax rate that is not there, or a meter that does not
+    measure what its model needs."""
+    meters = {meter.key: meter for meter in meter_store.load(connection)}
     rates = catalog_store.tax_rates(connection)
     problems: list[FieldProblem] = []
     for index, charge in enumerate(terms.charges):
         if charge.meter is not None and charge.meter not in meters:
             problems.append(FieldProblem(f"#/charges/{index}/meter", f"there is no meter {charge.meter!r}"))
+        elif charge.meter is not None:
+            problems += [
+                FieldProblem(f"#/charges/{index}/model{item.pointer}", item.detail)
+                for item in meter_problems(charge.model, meters[charge.meter])
+            ]
         if charge.tax is not None and charge.tax not in rates:
             problems.append(FieldProblem(f"#/charges/{index}/tax", f"there is no tax rate {charge.tax!r}"))
     if problems:

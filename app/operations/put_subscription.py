@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from app.domain.charge_models import meter_problems
 from app.domain.errors import (
     Conflict,
     CurrencyMismatch,
@@ -18,6 +20,7 @@ from app.domain.errors import (
 )  # fmt: skip
 from app.domain.events import instant_text
 from app.domain.ids import new_id
+from app.domain.meters import Meter
 from app.domain.periods import local_date, start_of_day
 from app.domain.plans import PlanVersion, schedule_of
 from app.domain.subscriptions import (
@@ -33,7 +36,7 @@ from app.domain.subscriptions import (
 from app.domain.tenants import Tenant
 from app.operations.catalog_change import Saved, check_precondition, write_catalog
 from app.operations.show_catalog import show_subscription
-from app.storage import catalog_store, invoice_store, subscription_store, tenant_store
+from app.storage import catalog_store, invoice_store, meter_store, subscription_store, tenant_store
 from app.storage.database import Database
 from app.storage.invoice_store import BilledStretch
 from app.wire.parsing import escaped
@@ -112,10 +115,11 @@ def _decide(connection: Connection, wish: SubscriptionWish, gathered: _Gathered)
         problems.append(FieldProblem("#/end", "the end is not after the start"))
     problems += _time_problems(wanted, starts)
     rates = set(catalog_store.tax_rates(connection))
+    meters = {meter.key: meter for meter in meter_store.load(connection)}
     named_terms: list[SubscriptionWish | ChangeWish] = [wish, *wish.changes]
     for (path, plan), start, terms in zip(_named_plans(wish), starts, named_terms, strict=True):
         named = "#/start" if path == "#" else f"{path}/at"
-        problems += _terms_problems(gathered.versions[plan], path, named, start, terms, rates)
+        problems += _terms_problems(gathered.versions[plan], path, named, start, terms, rates, meters)
     _raise(problems)
     _check_currency(gathered, _named_plans(wish))
     _check_settled(gathered, wanted)
@@ -139,7 +143,7 @@ def _time_problems(wanted: Subscription, starts: list[datetime]) -> list[FieldPr
 
 def _terms_problems(
     versions: tuple[PlanVersion, ...], path: str, named: str, start: datetime, terms: SubscriptionWish | ChangeWish,
-    rates: set[str],
+    rates: set[str], meters: Mapping[str, Meter],
 ) -> list[FieldProblem]:  # fmt: skip
     """What is wrong with being on the plan from the start by that version and those overrides."""
     problems: list[FieldProblem] = []
@@ -151,6 +155,7 @@ def _terms_problems(
         detail = f"plan {terms.plan!r} has no published version {terms.version}"
         return [*problems, FieldProblem(f"{path}/version", detail)]
     found = override_problems(terms.overrides, chosen) + _unknown_rates(terms.overrides, rates)
+    found += _unfit_models(terms.overrides, chosen, meters)
     return problems + [FieldProblem(path + item.pointer, item.detail) for item in found]
 
 
@@ -234,6 +239,21 @@ def _instant(wished: date | datetime, zone: ZoneInfo, settled: datetime | None) 
     if settled is not None and may_be_midnight_of(wished, settled, zone):
         return settled
     return start_of_day(wished, zone)
+
+
+def _unfit_models(
+    overrides: Overrides, versions: Sequence[PlanVersion], meters: Mapping[str, Meter]
+) -> list[FieldProblem]:
+    """Overriding models that need what the meter of their charge does not measure."""
+    problems: list[FieldProblem] = []
+    for item in overrides:
+        model = dict(item.fields).get("model")
+        charges = [one for version in versions for one in version.terms.charges if one.key == item.charge]
+        for name in sorted({one.meter for one in charges if one.meter is not None} & meters.keys()):
+            pointer = f"/overrides/charges/{escaped(item.charge)}/model"
+            found = meter_problems(model, meters[name]) if model is not None else ()
+            problems += [FieldProblem(pointer + one.pointer, one.detail) for one in found]
+    return problems
 
 
 def _unknown_rates(overrides: Overrides, rates: set[str]) -> list[FieldProblem]:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import EMPTY, merge
-from app.domain.charge_models import Component, MeasuredUsage
+from app.domain.charge_models import MeasuredUsage, Need, keep_component, need_of, read_component
 from app.domain.errors import CannotBill, CatchingUp
 from app.domain.events import instant_text, parse_instant
 from app.domain.kept_meters import keep_conversion, keep_rounding, read_conversion, read_rounding
@@ -31,6 +31,7 @@ from app.domain.rating.lines import Allowance, RatedLine, RatingTerms
 from app.domain.rating.pipeline import rate
 from app.domain.rating.results import Result
 from app.domain.subscriptions import Phase
+from app.operations.measure_parts import NO_PARTS, MeasuredParts, parts_needed
 from app.operations.read_usage import HOUR, Use, pieces
 from app.storage import meter_store
 
@@ -44,6 +45,7 @@ class Measurement:
     count: int = 0
     identity_sum: int = 0
     hours: tuple[tuple[int, int, int], ...] = ()
+    parts: MeasuredParts = NO_PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,20 @@ def meters_by_key(connection: Connection) -> dict[str, Meter]:
 
 
 def measure_stretch(
-    connection: Connection, meter: Meter, *, tenant_id: UUID, stretch: Period, from_events: bool = False
-) -> Measurement:
-    """What the tenant used in the stretch, exactly, as the database stands."""
+    connection: Connection, meter: Meter, *, tenant_id: UUID, stretch: Period, need: Need, zone: ZoneInfo,
+    from_events: bool = False,
+) -> Measurement:  # fmt: skip
+    """What the tenant used in the stretch, exactly, as the database stands, and in the parts that its price needs."""
+    parts = parts_needed(need, meter=meter, stretch=stretch, zone=zone)
     use = Use(fold=EMPTY)
     hours: dict[int, tuple[int, int]] = {}
     first = hour_floor(stretch.start)
-    for piece in pieces(connection, meter, stretch, tenant_ids=[tenant_id], from_events=from_events):
+    found = pieces(
+        connection, meter, stretch, cuts=parts.cuts, tenant_ids=[tenant_id],
+        from_events=from_events or parts.from_events,
+    )  # fmt: skip
+    for piece in found:
+        parts.add(piece)
         use.fold = merge(use.fold, piece.bucket.fold)
         if piece.value is not None:
             use.values.add(piece.value)
@@ -92,7 +101,9 @@ def measure_stretch(
         count, identity_sum = hours.get(hour, (0, 0))
         hours[hour] = (count + piece.bucket.fold.count, identity_sum + piece.bucket.fold.identity_sum)
     by_hour = tuple((hour, *hours[hour]) for hour in sorted(hours))
-    return Measurement(use.quantity(meter), use.fold.count, use.fold.identity_sum, by_hour)
+    return Measurement(
+        use.quantity(meter), use.fold.count, use.fold.identity_sum, by_hour, parts.measured(meter)
+    )  # fmt: skip
 
 
 def rate_billable(
@@ -105,7 +116,10 @@ def rate_billable(
         meter = meters.get(charge.meter)
         if meter is None:
             raise CatchingUp(f"The meter {charge.meter} is still being built; try again in a moment.")
-        measurement = measure_stretch(connection, meter, tenant_id=tenant_id, stretch=billable.stretch)
+        measurement = measure_stretch(
+            connection, meter, tenant_id=tenant_id, stretch=billable.stretch, need=need_of(charge.model),
+            zone=billable.zone,
+        )  # fmt: skip
     used, full = share_used(
         billable.stretch, full=billable.full, zone=billable.zone, unit=billable.terms.proration, known=billable.known
     )
@@ -160,13 +174,16 @@ def remeasure(
     if trace["meter"] is None:
         return Measurement(Decimal(1))
     meter_id = UUID(trace["meter"]["meter_id"])
+    need, zone = need_of(read_terms(trace["terms"]).charges[0].model), ZoneInfo(trace["zone"])
     active = meters.get(trace["meter"]["key"])
     if active is not None and active.meter_id == meter_id:
-        return measure_stretch(connection, active, tenant_id=tenant_id, stretch=stretch)
+        return measure_stretch(connection, active, tenant_id=tenant_id, stretch=stretch, need=need, zone=zone)
     found = meter_store.find(connection, meter_id)
     if found is None:
         raise CannotBill(f"The meter {trace['meter']['key']} that an issued line names is gone.")
-    return measure_stretch(connection, found[0], tenant_id=tenant_id, stretch=stretch, from_events=True)
+    return measure_stretch(
+        connection, found[0], tenant_id=tenant_id, stretch=stretch, need=need, zone=zone, from_events=True
+    )
 
 
 def rate_trace(trace: Mapping[str, Any]) -> RatedLine:
@@ -183,14 +200,34 @@ def read_trace(trace: Mapping[str, Any]) -> tuple[RatingTerms, MeasuredUsage, st
         charge, trace["terms"]["currency"], trace["used"], trace["full"], read_rounding(trace["rounding"]),
         read_conversion(trace.get("convert")), trace.get("in_trial", False),
     )  # fmt: skip
-    return terms, MeasuredUsage(Decimal(trace["usage"]["total"])), plan_terms.proration
+    return terms, usage_of(trace["usage"]), plan_terms.proration
+
+
+def usage_of(kept: Mapping[str, Any]) -> MeasuredUsage:
+    """What was measured, read back from a trace; one that was kept before there were parts has none."""
+    return MeasuredUsage(
+        Decimal(kept["total"]), kept["count"],
+        cells=tuple((cell, Decimal(quantity)) for cell, quantity in kept.get("cells", ())),
+        slots=tuple((rate, Decimal(quantity)) for rate, quantity in kept.get("slots", ())),
+        amounts=tuple((Decimal(amount), times) for amount, times in kept.get("amounts", ())),
+    )  # fmt: skip
+
+
+def _kept_parts(parts: MeasuredParts) -> dict[str, Any]:
+    """The parts that there are: [cell or number of the rate, quantity], or [amount, how many in a row]."""
+    kept = {
+        "cells": [[cell, plain(quantity)] for cell, quantity in parts.cells],
+        "slots": [[rate, plain(quantity)] for rate, quantity in parts.slots],
+        "amounts": [[plain(amount), times] for amount, times in parts.amounts],
+    }
+    return {name: rows for name, rows in kept.items() if rows}
 
 
 def _rated(trace: dict[str, Any], measurement: Measurement) -> RatedCharge:
     usage = {
         "total": plain(measurement.total), "count": measurement.count, "identity_sum": measurement.identity_sum,
         "hours": [list(item) for item in measurement.hours],
-    }  # fmt: skip
+    } | _kept_parts(measurement.parts)  # fmt: skip
     measured = trace | {"usage": usage}
     line = rate_trace(measured)
     recorded = measured | {
@@ -207,10 +244,7 @@ def rated_to_trace(line: RatedLine) -> dict[str, Any]:
     """A rating's result as the trace keeps it."""
     return {
         "quantity": plain(line.quantity),
-        "components": [
-            [item.kind, item.tier, plain(item.quantity), plain(item.unit_price), plain(item.amount)]
-            for item in line.components
-        ],
+        "components": [keep_component(item) for item in line.components],
         "allowances": [[item.description, plain(item.amount)] for item in line.allowances],
         "amount": plain(line.amount),
     }
@@ -221,7 +255,7 @@ def result_of(trace: Mapping[str, Any]) -> Result:
     rated = trace["rated"]
     return Result(
         Decimal(rated["quantity"]),
-        tuple(Component(k, Decimal(q), Decimal(p), Decimal(a), t) for k, t, q, p, a in rated["components"]),
+        tuple(map(read_component, rated["components"])),
         tuple(Allowance(text, Decimal(amount)) for text, amount in rated["allowances"]),
         Decimal(rated["amount"]),
     )

@@ -52,12 +52,14 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A bucket, or one event of an edge, that lies wholly inside the stretch asked for. `subject` is the event's."""
+    """A bucket, or one event of an edge, that lies wholly inside the stretch asked for. `subject` and `name`, its
+    (source, id), are the event's."""
 
     at: datetime
     bucket: Bucket
     value: str | None = None
     subject: str = ""
+    name: tuple[str, str] = ("", "")
 
 
 def pieces(
@@ -109,7 +111,8 @@ def _events(
         if isinstance(measured, Measured):
             bucket = _contribution(meter, measured, stored)
             value = measured.value if isinstance(measured.value, str) else None
-            yield Piece(stored.at, bucket, value, stored.event.subject)
+            event = stored.event
+            yield Piece(stored.at, bucket, value, event.subject, (event.source, event.id))
 
 
 def contribution_of(meter: Meter, stored: StoredEvent) -> Bucket | None:

@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from app.domain.charge_models import Component
+from app.domain.charge_models import Component, keep_component, read_component
 from app.domain.credit import CreditUse
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import public_id
@@ -101,14 +101,11 @@ def _line_values(place: Place, position: int, line: InvoiceLine) -> dict[str, An
 
 
 def components_text(components: Iterable[Component]) -> str:
-    return json.dumps([[c.kind, c.tier, plain(c.quantity), plain(c.unit_price), plain(c.amount)] for c in components])
+    return json.dumps([keep_component(item) for item in components])
 
 
 def components_from(rows: Iterable[list[Any]]) -> tuple[Component, ...]:
-    return tuple(
-        Component(kind, Decimal(quantity), Decimal(price), Decimal(amount), tier)
-        for kind, tier, quantity, price, amount in rows
-    )
+    return tuple(map(read_component, rows))
 
 
 # --- issuing ----------------------------------------------------------------------------------------------------------

@@ -18,15 +18,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain.charge_models.models import DAY_NAMES
 from app.domain.expressions import MAX_LENGTH
-from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS
+from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH
 from app.domain.money import CURRENCY_DECIMALS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
-from app.wire.plans import INTERVALS, MAX_CHARGES, MAX_TIERS
+from app.wire.plans import INTERVALS, MAX_CHARGES
 from app.wire.subscriptions import MAX_CHANGES
 
 Schema = dict[str, Any]
@@ -446,8 +448,81 @@ def _model() -> Schema:
             _one_model("package", "Packages of so many units at a price each.",
                        {"round": _choice("Whether a package that is begun counts.", ("up", "down"), default="up")},
                        size=_decimal("Units in a package.", "1000"), price=_decimal("Of one package.", "5.00")),
+            *_further_models(price),
         ],
     }  # fmt: skip
+
+
+def _further_models(price: Schema) -> list[Schema]:
+    rate = _decimal("In percent, with at most 10 decimals.", "1.5")
+    up_to = {"up_to": _or_null(_decimal("The last unit of the tier, inclusive; null for the last tier.", "100"))}
+    flat = _decimal("Due once, when the tier is entered.", "2.00")
+    percentage_tier = _object(
+        "A stretch of the amounts with a rate of its own.", required=up_to | {"rate": rate}, optional={"flat": flat}
+    )
+    capacity_tier = _object(
+        "A level and its price, stated as `flat` or as `unit_price`.",
+        required=up_to,
+        optional={
+            "flat": _decimal("The price of the tier.", "50.00"),
+            "unit_price": _decimal("The price of the tier, where it states no `flat`.", "50.00"),
+        },
+        allOf=[{"anyOf": [_needed("flat"), _needed("unit_price")]}],
+    )
+    each = "For each event."
+    return [
+        _one_model("percentage", "A percentage of the measured amounts, with a fee and bounds for each event.",
+                   {"fixed": _decimal("Due for each event, too.", "0.25"),
+                    "free_events": {"description": "So many events, the first by time, owe nothing.", "type": "integer",
+                                    "minimum": 0, "maximum": 10**12},
+                    "free_units": _decimal("Amounts up to so much in all owe nothing, the first by time.", "100"),
+                    "event_minimum": _decimal(each, "0.50"), "event_maximum": _decimal(each, "10.00")},
+                   rate=rate),
+        _one_model("graduated_percentage", "Each tier has a rate for its own slice of the amounts.",
+                   tiers=_list("The tiers, in order.", percentage_tier, minItems=1, maxItems=MAX_TIERS)),
+        _one_model("matrix", "A price by dimensions; the fitting cell that names most of them prices the use.",
+                   {"default_unit_price": _decimal("What no cell fits; absent: it is reported, at no price.", "0.40")},
+                   cells=_list("The cells.", _cell(price), minItems=1, maxItems=MAX_CELLS)),
+        _one_model("time_of_use", "A price by the tenant's local time of use; the first rate that holds prices it.",
+                   {"holidays": _list("Days that count as `holiday` and as Sundays.",
+                                      _written("A day.", _DATE, "2026-12-25"), maxItems=MAX_HOLIDAYS)},
+                   rates=_list("The rates.", _time_rate(price), minItems=1, maxItems=MAX_RATES),
+                   default_unit_price=_decimal("While no rate holds.", "0.20")),
+        _one_model("capacity", "The price of the tier that a peak or a percentile reaches, whatever was used.",
+                   tiers=_list("The tiers, in order.", capacity_tier, minItems=1, maxItems=MAX_TIERS)),
+        _one_model("dynamic", "Measured amounts of money, passed on.",
+                   {"multiplier": _decimal("What they are multiplied by; absent: 1.", "1.2")}),
+        _one_model("reservation", "So many units reserved, used or not, and a price for each one beyond.",
+                   reserved=_decimal("How many units a period.", "100"),
+                   unit_price=_decimal("Of one reserved unit.", "2.00"),
+                   overage_unit_price=_decimal("Of one unit beyond.", "3.00")),
+    ]  # fmt: skip
+
+
+def _cell(price: Schema) -> Schema:
+    when: Schema = {
+        "description": "Dimensions of the meter and their values.", "type": "object", "minProperties": 1,
+        "additionalProperties": {"type": ["string", "number", "boolean"], "maxLength": MAX_DIMENSION_LENGTH},
+    }  # fmt: skip
+    return _object("The price of use that has all these values.", required={"when": when, "unit_price": price})
+
+
+def _time_rate(price: Schema) -> Schema:
+    clock = _written("A time of day.", "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", "08:00")
+    months: Schema = {"type": "integer", "minimum": 1, "maximum": 12}
+    days: Schema = {"enum": [*DAY_NAMES, *range(1, 8)]}
+    return _object(
+        "A price at these hours, on these days, in these months.",
+        required={
+            "hours": _list("From and until; an end that is not later lies on the other side of midnight.", clock,
+                           minItems=2, maxItems=2),
+            "unit_price": price,
+        },
+        optional={
+            "weekdays": _list("Names, or numbers from 1 for Monday; absent: every day.", days, minItems=1),
+            "months": _list("From 1 to 12; absent: every month.", months, minItems=1),
+        },
+    )  # fmt: skip
 
 
 def _one_model(name: str, description: str, optional: dict[str, Schema] | None = None, /, **required: Schema) -> Schema:

@@ -265,14 +265,10 @@ class Fields:
     def _checked_day_or_instant(self, name: str, value: Any) -> date | datetime:
         if isinstance(value, str) and _DATE.fullmatch(value):
             try:
-                day = date.fromisoformat(value)
-            except ValueError:
-                self.problem(escaped(name), f"there is no day {value}")
+                return read_day(value)
+            except ValueError as error:
+                self.problem(escaped(name), str(error))
                 return EARLIEST.date()
-            if not EARLIEST.date() < day or day.year > _LAST_YEAR:
-                self.problem(escaped(name), f"must lie between 1970 and {_LAST_YEAR}")
-                return EARLIEST.date()
-            return day
         if isinstance(value, str) and "T" in value.upper():
             return self._checked_instant(name, value)
         self.problem(escaped(name), "must be a date (2026-11-01) or an instant (2026-11-01T08:00:00Z)")
@@ -392,6 +388,20 @@ def read_decimal(value: Any) -> Decimal:
     if not isinstance(value, str):
         raise ValueError("not a number")
     return parse_decimal(value)
+
+
+def read_day(value: Any) -> date:
+    """The day of a text such as 2026-11-01, after 1 January 1970. Raises ValueError with a sentence for whoever sent
+    it."""
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError("must be a date, such as 2026-11-01")
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"there is no day {value}") from None
+    if not EARLIEST.date() < day or day.year > _LAST_YEAR:
+        raise ValueError(f"must lie between 1970 and {_LAST_YEAR}")
+    return day
 
 
 def read_instant(value: Any) -> datetime:

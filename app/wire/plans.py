@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from app.domain.charge_models import ChargeModel, Flat, Graduated, Package, PerUnit, Tier, Volume
 from app.domain.events import instant_text
 from app.domain.kept_terms import keep_terms
-from app.domain.money import ZERO
 from app.domain.periods import Anchor, Interval, Unit
 from app.domain.plans import (
     MAX_INTERVAL_COUNT,
@@ -33,6 +31,7 @@ from app.domain.plans import (
     terms_problems,
 )
 from app.domain.simulations import SimulatedPlan
+from app.wire.charge_models import model_from_wire
 from app.wire.parsing import Fields
 from app.wire.requests import utc
 
@@ -40,14 +39,8 @@ INTERVALS: tuple[Interval, ...] = get_args(Interval)
 _ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
 _PRORATIONS: tuple[Unit, ...] = get_args(Unit)
 _TIMINGS: tuple[Literal["arrears", "advance"], ...] = ("arrears", "advance")
-_ROUNDS: tuple[Literal["up", "down"], ...] = ("up", "down")
-
-_ModelType = Literal["flat", "per_unit", "graduated", "volume", "package"]
-_MODELS: tuple[_ModelType, ...] = get_args(_ModelType)
-_LATER_MODELS = ("percentage", "graduated_percentage", "matrix", "time_of_use", "capacity", "dynamic")
 
 MAX_CHARGES = 200
-MAX_TIERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +139,7 @@ def _charge(fields: Fields) -> PlanCharge:
     key = fields.key("key")
     return PlanCharge(
         key=key, meter=fields.optional_key("meter"), timing=fields.choice("timing", _TIMINGS, default="arrears"),
-        model=_model(fields.required_object("model")), allowance=fields.optional_decimal("allowance"),
+        model=model_from_wire(fields.required_object("model")), allowance=fields.optional_decimal("allowance"),
         minimum=fields.optional_decimal("minimum"), maximum=fields.optional_decimal("maximum"),
         limit=fields.optional_decimal("limit"),
         discount=_discount(fields), tax=fields.optional_key("tax"),
@@ -168,7 +161,7 @@ def charge_fields(fields: Fields) -> dict[str, Any]:
     if "discount" in names:
         found["discount"] = _discount(fields)
     if "model" in names:
-        found["model"] = _model(fields.required_object("model"))
+        found["model"] = model_from_wire(fields.required_object("model"))
     return found
 
 
@@ -177,41 +170,3 @@ def _discount(fields: Fields) -> Discount | None:
     if inner is None:
         return None
     return Discount(inner.optional_decimal("percent"), inner.optional_decimal("amount"))
-
-
-def _model(fields: Fields) -> ChargeModel:
-    kind = fields.choice("type", _MODELS, later=_LATER_MODELS)
-    if fields.raw("type") != kind:
-        # Of another model no field is known: one fault is enough.
-        fields.ignore(*fields.names())
-        return Flat(ZERO)
-    match kind:
-        case "flat":
-            return Flat(fields.decimal("amount"))
-        case "per_unit":
-            return PerUnit(fields.decimal("unit_price"))
-        case "package":
-            return Package(
-                fields.decimal("size"), fields.decimal("price"), fields.choice("round", _ROUNDS, default="up")
-            )
-        case "graduated":
-            return Graduated(_tiers(fields))
-        case "volume":
-            return Volume(_tiers(fields))
-
-
-def _tiers(fields: Fields) -> tuple[Tier, ...]:
-    tiers = fields.objects("tiers", required=True)
-    if fields.has("tiers") and not fields.raw("tiers"):
-        fields.problem("tiers", "there is at least one tier")
-    if len(tiers) > MAX_TIERS:
-        fields.problem("tiers", f"there are at most {MAX_TIERS} tiers")
-    return tuple(
-        Tier(_bound(tier), tier.decimal("unit_price"), tier.optional_decimal("flat")) for tier in tiers[:MAX_TIERS]
-    )
-
-
-def _bound(tier: Fields) -> Any:
-    if tier.names() and "up_to" not in tier.names():
-        tier.problem("up_to", "is missing: the last tier's is null")
-    return tier.optional_decimal("up_to")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from app.domain.kept_terms import number_text
+from app.domain.kept_models import number_text
 from app.domain.money import ZERO
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import NamedTaxRate

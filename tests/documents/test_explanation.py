@@ -11,15 +11,29 @@ import pytest
 from app.documents.explanation import WORDS, Speech, price_statement, stage_statements
 from app.documents.wording import TEXTS, Language
 from app.domain.charge_models import (
+    AmountsNeeded,
+    Capacity,
+    CellsNeeded,
     ChargeModel,
     Component,
+    Dynamic,
     Flat,
     Graduated,
+    GraduatedPercentage,
+    Matrix,
+    MatrixCell,
     MeasuredUsage,
     Package,
+    Percentage,
+    PercentageTier,
     PerUnit,
+    Reservation,
+    SlotsNeeded,
     Tier,
+    TimeOfUse,
+    TimeRate,
     Volume,
+    need_of,
 )
 from app.domain.meters import Conversion, Rounding
 from app.domain.plans import Discount, PlanCharge
@@ -30,7 +44,29 @@ TIERS = (Tier(Decimal(100), Decimal("0.30")), Tier(None, Decimal("0.25"), Decima
 MODELS: list[ChargeModel] = [
     Flat(Decimal("31.00")), PerUnit(Decimal("0.30")), Graduated(TIERS), Volume(TIERS),
     Package(Decimal(50), Decimal("5.00"), "up"), Package(Decimal(50), Decimal("5.00"), "down"),
+    Percentage(Decimal("1.3"), Decimal("0.20")),
+    Percentage(Decimal("1.3"), Decimal("0.20"), 1, Decimal(50), Decimal("0.25"), Decimal("2.00")),
+    GraduatedPercentage((PercentageTier(Decimal(100), Decimal(2)), PercentageTier(None, Decimal(1), Decimal("2.00")))),
+    Matrix((MatrixCell((("station", "12"),), Decimal("0.30")),)),
+    Matrix((MatrixCell((("station", "12"),), Decimal("0.30")),), Decimal("0.40")),
+    TimeOfUse((TimeRate(480, 1200, Decimal("0.50"), ("mon", "holiday"), (6, 7)),), Decimal("0.20")),
+    Capacity(TIERS), Dynamic(Decimal("1.2")), Reservation(Decimal(100), Decimal("0.10"), Decimal("0.20")),
 ]  # fmt: skip
+
+
+def measured_for(model: ChargeModel, quantity: Decimal) -> MeasuredUsage:
+    """Two events of which the second one is a third of the first, in two cells and two rates."""
+    first, second = quantity * 3 / 4, quantity / 4
+    match need_of(model):
+        case CellsNeeded():
+            cells = (('{"station":"12"}', first), ('{"station":"13"}', second))
+            return MeasuredUsage(quantity, 2, cells=cells)
+        case SlotsNeeded():
+            return MeasuredUsage(quantity, 2, slots=((0, second), (1, first)))
+        case AmountsNeeded():
+            return MeasuredUsage(quantity, 2, amounts=((first, 1), (second, 1)))
+        case _:
+            return MeasuredUsage(quantity, 2)
 
 
 def speech(language: Language = "en", unit: str = "kWh") -> Speech:
@@ -66,7 +102,7 @@ def test_every_amount_that_rating_makes_is_told(model: ChargeModel, language: La
     measured = (Rounding("half_up", 0), Conversion("divide_by", Decimal(1000), "kWh")) if meter else ()
     terms = RatingTerms(charge, "EUR", 16, 31, *measured)
     for quantity in ("0", "5000", "15400", "130500", "2000000", "-4000"):
-        usage = MeasuredUsage(Decimal(quantity) if meter else Decimal(1))
+        usage = measured_for(model, Decimal(quantity) if meter else Decimal(1))
         passed = list(passage(terms, usage))
         said = speech(language)
         text = "\n".join(item.formula for one in passed for item in stage_statements(one, said))

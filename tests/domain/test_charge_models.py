@@ -14,12 +14,14 @@ from app.domain.charge_models import (
     Component,
     Flat,
     Graduated,
+    MeasuredUsage,
     Package,
     PerUnit,
     Tier,
     Volume,
     charge,
     model_problems,
+    parts_of,
     prorate,
 )
 
@@ -45,7 +47,8 @@ def volume(*tiers: Tier) -> Volume:
 def priced(
     model: ChargeModel, quantity: Decimal | str | int, *, currency: str = "EUR", used: int = 1, full: int = 1
 ) -> tuple[Component, ...]:
-    return charge(model, Decimal(quantity), currency=currency, used=used, full=full)
+    parts = parts_of(model, MeasuredUsage(Decimal(quantity)))
+    return charge(model, parts, events=1, currency=currency, used=used, full=full)
 
 
 def amount(model: ChargeModel, quantity: Decimal | str | int, **share: Any) -> Decimal:

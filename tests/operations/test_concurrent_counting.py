@@ -6,11 +6,13 @@ import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
 from app.domain.aggregation import Bucket, BucketKey, Fold, cell_of
+from app.domain.charge_models import TotalNeeded
 from app.domain.events import UsageEvent
 from app.domain.ids import new_id
 from app.domain.periods import Period
@@ -150,7 +152,12 @@ def test_a_meter_is_not_exchanged_while_a_period_is_closed_by_it(postgresql_data
         switching.join(1)  # time for the switch to come, and to wait
         stretch = Period(subscription.start, NOW)
         measured = measure_stretch(
-            connection, books.meters["energy"], tenant_id=subscription.tenant_id, stretch=stretch
+            connection,
+            books.meters["energy"],
+            tenant_id=subscription.tenant_id,
+            stretch=stretch,
+            need=TotalNeeded(),
+            zone=ZoneInfo("UTC"),
         )
     switching.join()
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from app.domain.charge_models import Component
+from app.domain.charge_models import Component, Part
+from app.domain.charge_models.usage import quantity_of_parts
 from app.domain.meters import Conversion, Rounding
 from app.domain.money import ZERO
 from app.domain.plans import PlanCharge
@@ -58,15 +59,21 @@ class Allowance:
 class Rating:
     """A line in progress: what every stage takes and returns.
 
-    `quantity` is the measured one, converted and rounded by the first stages and then left alone; `quantity_to_price`
-    is what is left of it to be priced. There are no components before pricing, and always some after it.
+    `quantity` is the measured one, converted and rounded by the first stages and then left alone; `parts` are what is
+    left of it to be priced, as the model prices it, and `events` how many events it came from. There are no components
+    before pricing, and always some after it.
     """
 
     terms: RatingTerms
     quantity: Decimal
-    quantity_to_price: Decimal
+    parts: tuple[Part, ...]
+    events: int = 0
     components: tuple[Component, ...] = ()
     allowances: tuple[Allowance, ...] = ()
+
+    @property
+    def quantity_to_price(self) -> Decimal:
+        return quantity_of_parts(self.parts)
 
     @property
     def amount(self) -> Decimal:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
-from app.domain.charge_models import MeasuredUsage
+from app.domain.charge_models import MeasuredUsage, parts_of
+from app.domain.charge_models.usage import quantity_of_parts
 from app.domain.rating.lines import RatedLine, Rating, RatingTerms, StageName, Step
 from app.domain.rating.stages import (
     Stage,
@@ -57,7 +58,8 @@ class Passed(NamedTuple):
 
 def passage(terms: RatingTerms, usage: MeasuredUsage) -> Iterator[Passed]:
     """The way of one charge through all stages, in order."""
-    rating = Rating(terms, quantity=usage.total, quantity_to_price=usage.total)
+    parts = parts_of(terms.charge.model, usage)
+    rating = Rating(terms, quantity=quantity_of_parts(parts), parts=parts, events=usage.count)
     for name, stage in zip(STAGE_NAMES, STAGES, strict=True):
         before, rating = rating, stage(rating)
         yield Passed(name, before, rating)

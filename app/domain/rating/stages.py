@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-from app.domain.charge_models import Component, charge, prorate
+from app.domain.charge_models import Component, charge, prorate, take_off
+from app.domain.charge_models.usage import quantity_of_parts
 from app.domain.meters import apply_rounding, convert
 from app.domain.money import ZERO, plain, round_amount
 from app.domain.rating.lines import Allowance, Rating
@@ -20,34 +21,43 @@ Stage = Callable[[Rating], Rating]
 
 def convert_units(rating: Rating) -> Rating:
     """The quantity in the unit that is billed: 3221225472 bytes divided by 1073741824 are 3 GiB."""
-    if rating.terms.conversion is None:
+    conversion = rating.terms.conversion
+    if conversion is None:
         return rating
-    converted = convert(rating.terms.conversion, rating.quantity)
-    return replace(rating, quantity=converted, quantity_to_price=converted)
+    parts = tuple(replace(part, quantity=convert(conversion, part.quantity)) for part in rating.parts)
+    return replace(rating, quantity=quantity_of_parts(parts), parts=parts)
 
 
 def round_quantity(rating: Rating) -> Rating:
-    """The quantity at the scale that the meter states: 7.256 kWh half up to two decimals is 7.26."""
-    if rating.terms.rounding is None:
+    """The quantity at the scale that the meter states: 7.256 kWh half up to two decimals is 7.26.
+
+    Each part that is priced by itself is rounded by itself, and the quantity is their sum: what is printed is priced.
+    """
+    rounding = rating.terms.rounding
+    if rounding is None:
         return rating
-    rounded = apply_rounding(rating.terms.rounding, rating.quantity)
-    return replace(rating, quantity=rounded, quantity_to_price=rounded)
+    parts = tuple(replace(part, quantity=apply_rounding(rounding, part.quantity)) for part in rating.parts)
+    return replace(rating, quantity=quantity_of_parts(parts), parts=parts)
 
 
 def deduct_allowance(rating: Rating) -> Rating:
-    """The quantity without the free units: 120 with 100 free is 20, 80 is 0, and a negative quantity stays as it is."""
+    """The quantity without the free units: 120 with 100 free is 20, 80 is 0, and a negative quantity stays as it is.
+
+    They come off the parts in order: off the first cell or rate that was used, off the first events.
+    """
     free = rating.terms.charge.allowance
-    if free is None or rating.quantity_to_price <= 0:
+    if free is None:
         return rating
-    return replace(rating, quantity_to_price=max(rating.quantity_to_price - free, ZERO))
+    return replace(rating, parts=take_off(rating.parts, free))
 
 
 def price_quantity(rating: Rating) -> Rating:
     """The components that the charge model makes of the quantity, each rounded to the currency."""
     terms = rating.terms
     components = charge(
-        terms.charge.model, rating.quantity_to_price, currency=terms.currency, used=terms.used, full=terms.full
-    )
+        terms.charge.model, rating.parts, events=rating.events, currency=terms.currency, used=terms.used,
+        full=terms.full,
+    )  # fmt: skip
     return replace(rating, components=components)
 
 
