@@ -28,14 +28,17 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
-    "billed_charges", "billing_books", "catalog_change", "find_due", "frozen_use", "keep_events", "list_unpriced",
-    "measure_parts", "rate_period", "read_usage", "resolve_tenant", "show_catalog", "use_credit",
+    "billed_charges", "billing_books", "catalog_change", "due_lines", "find_due", "frozen_use", "keep_events",
+    "list_unpriced", "measure_parts", "rate_period", "read_usage", "resolve_tenant", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
     ("run_billing", "close_period"),
     ("run_simulations", "simulate_plan"),
     ("close_period", "correct_period"),
+    ("preview_charges", "correct_period"),
+    *((name, "list_late_usage") for name in ("audit_books", "run_billing")),
+    ("list_late_usage", "correct_period"),
     ("change_plan", "put_subscription"),
     ("close_period", "issue_invoice"),
     ("explain_line", "list_line_events"),

@@ -27,7 +27,7 @@ from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
 from app.wire.plans import INTERVALS, MAX_CHARGES
-from app.wire.subscriptions import MAX_CHANGES
+from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 
 Schema = dict[str, Any]
 
@@ -469,13 +469,20 @@ CHANGE_SENT = sent(
     {"plan": KEY}, {"at": DAY_OR_INSTANT, "version": PINNED_VERSION, "overrides": OVERRIDES},
     examples=[{"plan": "pro", "at": "2026-11-15"}],
 )  # fmt: skip
+LATE_USAGE = sent(
+    {},
+    {"policy": one_of(LATE_POLICIES),
+     "horizon_days": {"type": "integer", "minimum": 0, "maximum": MAX_HORIZON_DAYS}},
+    description="What becomes of use that comes late for a billed period: it is billed, up to so many days back (null: "
+    "without limit), or only reported.",
+)  # fmt: skip
 SUBSCRIPTION_SENT = sent(
     {"tenant": KEY, "plan": KEY, "start": DAY_OR_INSTANT},
     {
         "key": OWN_KEY, "end": DAY_OR_INSTANT, "overrides": OVERRIDES, "version": PINNED_VERSION,
         "changes": {"type": "array", "maxItems": MAX_CHANGES, "items": sent(
             {"plan": KEY, "at": DAY_OR_INSTANT}, {"version": PINNED_VERSION, "overrides": OVERRIDES})},
-        "trial": TRIAL, "trial_end": {"readOnly": True},
+        "trial": TRIAL, "trial_end": {"readOnly": True}, "late_usage": LATE_USAGE,
     },
     examples=[{"tenant": "acme", "plan": "standard", "start": "2026-01-01", "end": None, "version": None,
                "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}}}],
@@ -489,6 +496,7 @@ SUBSCRIPTION = shown(
         "changes": {"type": "array", "items": shown({
             "at": DAY_OR_INSTANT, "plan": KEY, "version": nullable(VERSION), "overrides": _OVERRIDES_SHOWN})},
         "trial": nullable(TRIAL_SHOWN), "trial_end": nullable(DAY_OR_INSTANT),
+        "late_usage": shown({"policy": one_of(LATE_POLICIES), "horizon_days": nullable({"type": "integer"})}),
     }
 )  # fmt: skip
 
@@ -615,6 +623,12 @@ RUN_SENT = sent(
     description="`through` may not lie in the future; a date is its midnight in UTC.",
     examples=[{"through": "2026-11-01T00:00:00Z", "issue": True}],
 )  # fmt: skip
+LATE_STANDINGS = ("pending", "report_only", "beyond_horizon")
+LATE_DIFFERENCE = shown({
+    "tenant": KEY, "subscription": KEY, "charge": KEY, "plan": KEY, "period": PERIOD, "unit": {"type": "string"},
+    "quantity_billed": DECIMAL, "quantity": DECIMAL, "currency": {"type": "string"}, "amount_billed": DECIMAL,
+    "amount": DECIMAL, "difference": DECIMAL, "status": one_of(LATE_STANDINGS),
+})  # fmt: skip
 RUN = shown(
     {
         "id": {"type": "string", "format": "uuid"}, "status": one_of(("running", "done", "failed")), "through": INSTANT,
@@ -623,6 +637,7 @@ RUN = shown(
         "unpriced": {"type": "array", "items": shown({
             "tenant": KEY, "meter": KEY, "quantity": DECIMAL, "unit": {"type": "string"}, "events": COUNT,
             "start": INSTANT, "end": INSTANT})},
+        "unbilled": {"type": "array", "items": LATE_DIFFERENCE},
     }
 )  # fmt: skip
 
@@ -867,6 +882,7 @@ SCHEMAS: dict[str, Schema] = {
     "TaxRates": page_of(ref("TaxRate")),
     "ChargeSent": CHARGE, "PlanSent": PLAN_SENT, "PlanPatch": partial(PLAN_SENT), "Publication": PUBLICATION,
     "Charge": CHARGE_SHOWN, "Plan": PLAN, "Plans": page_of(ref("Plan")), "PlanVersions": page_of(PLAN_VERSION),
+    "LateUsages": page_of(LATE_DIFFERENCE),
     "ChangeSent": CHANGE_SENT, "SubscriptionSent": SUBSCRIPTION_SENT, "SubscriptionPatch": partial(SUBSCRIPTION_SENT),
     "Subscription": SUBSCRIPTION, "Subscriptions": page_of(ref("Subscription")),
     "EventSent": EVENT_SENT, "EventsSent": EVENTS_SENT, "EventLines": EVENT_LINES, "Ingested": INGESTED,

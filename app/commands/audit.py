@@ -48,6 +48,7 @@ def _facts(found: Audit) -> dict[str, Any]:
     return {
         "clean": found.is_clean, "events": found.events, "buckets": found.buckets, "lines": found.lines,
         "documents": found.documents, "building": found.building, "unpriced": found.unpriced,
+        "unbilled": found.unbilled,
         "differences": [
             {"table": item.table, "row": item.row, "what": item.what, "expected": item.expected, "found": item.found}
             for item in found.differences
@@ -70,4 +71,10 @@ def show_audit(found: Audit) -> None:
         table = Table("tenant", "meter", "from", "to", "quantity", "unit", title="Usage that nothing prices")
         for entry in found.unpriced:
             table.add_row(*(str(entry[name]) for name in ("tenant", "meter", "start", "end", "quantity", "unit")))
+        out.print(table)
+    if found.unbilled:
+        names = ("subscription", "charge", "start", "end", "amount_billed", "amount", "status")
+        table = Table(*names, title="Late usage that is not billed")
+        for entry in found.unbilled:
+            table.add_row(*(str({**entry, **entry["period"]}[name]) for name in names))
         out.print(table)

@@ -118,7 +118,7 @@ def _run_facts(run: BillingRun) -> dict[str, Any]:
     return {
         "id": str(run.run_id), "status": run.status, "through": instant_text(run.through),
         "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed, "failures": list(run.failures),
-        "unpriced": list(run.unpriced),
+        "unpriced": list(run.unpriced), "unbilled": list(run.unbilled),
     }  # fmt: skip
 
 
@@ -128,3 +128,7 @@ def show_run(run: BillingRun) -> None:
         err.print(f"  {failure['subscription']}: {failure['detail']}", markup=False, soft_wrap=True)
     if run.unpriced:
         err.print(f"{len(run.unpriced)} stretches of usage have no price; `quotepart audit` lists them.")
+    if run.unbilled:
+        err.print(
+            f"{len(run.unbilled)} differences of late usage are not billed, by policy; `quotepart audit` lists them."
+        )

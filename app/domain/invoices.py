@@ -46,7 +46,8 @@ class InvoiceLine:
     """amount = sum of components - sum of allowances; on a credit note what lowers the debt is positive.
 
     `kind` is `charge` (a period billed for the first time), `difference` (late use of a period billed before) or
-    `credit`. `trace` is what the line was computed from, JSON-ready: `explain` renders it, `audit` computes it anew.
+    `credit`. What is billed for the first time may stand on a credit note too, where more is owed to the buyer than by
+    it. `trace` is what the line was computed from, JSON-ready: `explain` renders it, `audit` computes it anew.
     """
 
     id: str
@@ -100,6 +101,15 @@ class Invoice:
     allowances: tuple[CreditUse, ...] = ()
     paid: Decimal = Decimal(0)
     credited: Decimal = Decimal(0)
+
+
+def turned(line: InvoiceLine) -> InvoiceLine:
+    """The line as it stands on a document of the other kind: -15.00 of an invoice is 15.00 of a credit note."""
+    return replace(
+        line, quantity=-line.quantity, amount=-line.amount,
+        components=tuple(replace(item, quantity=-item.quantity, amount=-item.amount) for item in line.components),
+        allowances=tuple(replace(item, amount=-item.amount) for item in line.allowances),
+    )  # fmt: skip
 
 
 def numbered_lines(lines: Iterable[InvoiceLine]) -> tuple[InvoiceLine, ...]:

@@ -34,6 +34,9 @@ class ChargeOverride:
 Overrides = tuple[ChargeOverride, ...]
 
 
+LatePolicy = Literal["bill", "report_only"]
+
+
 @dataclass(frozen=True, slots=True)
 class LateUsage:
     """What becomes of use that a billed period was given or lost since: `bill` corrects it, `report_only` lists it.
@@ -41,8 +44,12 @@ class LateUsage:
     With a horizon, so does `bill` where the use lies further back than that many days; None is without limit.
     """
 
-    policy: Literal["bill", "report_only"] = "bill"
+    policy: LatePolicy = "bill"
     horizon_days: int | None = None
+
+
+BILL_LATE_USAGE = LateUsage()
+"""What holds where a subscription says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class Subscription:
     trial_days: int | None = None
     trial_end: datetime | None = None
     trial_end_date: date | None = None
-    late_usage: LateUsage = LateUsage()
+    late_usage: LateUsage = BILL_LATE_USAGE
 
     @property
     def plans(self) -> set[str]:

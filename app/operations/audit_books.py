@@ -3,8 +3,9 @@
 Events: identity and content digest of each row. Buckets: each against the fold of its events. Lines: each against the
 rating of its own trace. Documents: totals, numbers without gap, hashes and their chain; and of every charge and
 stretch, that all documents together billed what it was rated to last. Credit: every grant against its ledger, and every
-entry of that against the document that it names. Also listed, and no difference: `unpriced`
-usage, and meters that are still being built (their buckets are not whole yet).
+entry of that against the document that it names. Also listed, and no difference: `unpriced` usage, late usage that is
+`unbilled` (with what is billed it is what is rated now), and meters that are still being built (their buckets are not
+whole yet).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from app.domain.money import ZERO, plain
 from app.domain.tax import TaxGroup, summed_groups
 from app.operations.audit_credit import Difference, credit_differences
 from app.operations.billed_charges import billed_charges
+from app.operations.list_late_usage import list_late_usage
 from app.operations.list_unpriced import list_unpriced
 from app.operations.rate_period import rate_trace, rated_to_trace, result_of
 from app.operations.read_usage import contribution_of
@@ -48,6 +50,7 @@ class Audit:
     documents: int = 0
     differences: list[Difference] = field(default_factory=list)
     unpriced: list[dict[str, Any]] = field(default_factory=list)
+    unbilled: list[dict[str, Any]] = field(default_factory=list)
     building: list[str] = field(default_factory=list)
 
     @property
@@ -75,6 +78,7 @@ def _audit(connection: Connection, now: datetime, progress: Progress) -> Audit:
     _audit_billed(connection, audit)
     audit.differences += credit_differences(connection, keys)
     audit.unpriced = list_unpriced(connection, through=now)
+    audit.unbilled = list_late_usage(connection, subscription_store.all_subscriptions(connection), at=now)
     return audit
 
 
@@ -258,7 +262,8 @@ def _check_document(
     digests = invoice_store.stored_digests(connection, place.tenant_id, place.invoice_id)
     for line, digest in zip(invoice.lines, digests, strict=True):
         audit.lines += 1
-        audit.differences += _line_differences(row | {"line": line.id}, line, digest)
+        sign = -1 if invoice.type == "credit_note" else 1
+        audit.differences += _line_differences(row | {"line": line.id}, line, digest, sign)
     before: tuple[TaxGroup, ...] = ()
     if place.credits_id is not None:
         earlier = credited.setdefault((place.tenant_id, place.credits_id), [])
@@ -291,7 +296,7 @@ def _audit_billed(connection: Connection, audit: Audit) -> None:
                 )
 
 
-def _line_differences(row: dict[str, str], line: InvoiceLine, digest: bytes) -> list[Difference]:
+def _line_differences(row: dict[str, str], line: InvoiceLine, digest: bytes, sign: int) -> list[Difference]:
     differences: list[Difference] = []
     if line_digest(line) != digest:
         differences.append(Difference("invoice_lines", row, "digest", digest.hex(), line_digest(line).hex()))
@@ -303,6 +308,6 @@ def _line_differences(row: dict[str, str], line: InvoiceLine, digest: bytes) -> 
         differences.append(
             Difference("invoice_lines", row, "rating of its trace", str(rated), str(line.trace["rated"]))
         )
-    if line.kind == "charge" and plain(line.amount) != rated["amount"]:
+    if line.kind == "charge" and plain(sign * line.amount) != rated["amount"]:
         differences.append(Difference("invoice_lines", row, "amount", rated["amount"], plain(line.amount)))
     return differences

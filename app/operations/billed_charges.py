@@ -45,9 +45,11 @@ def _billed_charge(entries: list[tuple[StoredInvoice, InvoiceLine]]) -> BilledCh
     documents: dict[UUID, StoredInvoice] = {}
     for stored, line in entries:
         own = Result(line.quantity, line.components, line.allowances, line.amount)
+        if stored.invoice.type == "credit_note":
+            own = negated(own)
         if line.kind == "credit":
             assert stored.place.credits_id is not None
-            key, own = stored.place.credits_id, negated(own)
+            key = stored.place.credits_id
         else:
             key = stored.place.invoice_id
             documents[key] = stored

@@ -79,7 +79,7 @@ def _is_so(subscription: Subscription, wish: ChangeWish, at: datetime) -> bool:
 def _wish(subscription: Subscription, changes: tuple[ChangeWish, ...]) -> SubscriptionWish:
     return SubscriptionWish(
         subscription.key, subscription.tenant, subscription.plan, subscription.start, subscription.end,
-        subscription.pinned_version, subscription.overrides, changes, subscription.trial_days,
+        subscription.pinned_version, subscription.overrides, changes, subscription.trial_days, subscription.late_usage,
     )  # fmt: skip
 
 

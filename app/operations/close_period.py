@@ -7,7 +7,7 @@ credit notes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -15,25 +15,22 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.billing import BillingPeriod, extend_instants, period_between
 from app.domain.credit import CreditUse
 from app.domain.errors import EarlierPeriodOpen, NotFound
-from app.domain.events import instant_text
 from app.domain.ids import new_id, public_id
-from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals
-from app.domain.periods import Period, gaps
-from app.domain.rating.results import Result
+from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals, turned
+from app.domain.money import ZERO
+from app.domain.periods import Period
 from app.domain.tax import TaxGroup, summed_groups
-from app.operations.billing_books import Books, billables, books_of, charge_lines, party
-from app.operations.correct_period import Correction, corrections
-from app.operations.find_due import charges_at_start
+from app.operations.billing_books import Books, books_of, party
+from app.operations.correct_period import Correction, corrections_at, credit_line, difference_line
+from app.operations.due_lines import due_before, instants_through, lines_due
 from app.operations.issue_invoice import issue_draft
-from app.operations.rate_period import Billable
 from app.operations.use_credit import promotional_returns, promotional_uses
 from app.storage import billing_store, credit_store, invoice_store, subscription_store, tenant_store
 from app.storage.billing_store import InstantRow
 from app.storage.catalog_snapshot import hold_version
-from app.storage.invoice_store import BilledStretch, Place, StoredInvoice
+from app.storage.invoice_store import Place, StoredInvoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +64,25 @@ def close_period(
     row = next((item for item in rows if item.at == at), None)
     if row is None or row.status != "open":
         return Closed(())
-    earlier = [item for item in rows if item.at < at and item.status == "open"]
-    if issue and earlier:
-        if earlier != rows[:1] or charges_at_start(books.subscription, books.versions):
+    earlier = due_before(books, rows, at)
+    if issue:
+        if earlier:
             raise EarlierPeriodOpen("An earlier period of this subscription is not issued yet.")
-        # Nothing was due at the start itself.
-        billing_store.settle_instant(connection, tenant_id, subscription_id, earlier[0].at, "passed")
-    lines, period = _lines_due(connection, books, rows, row)
-    found = corrections(connection, books.subscription, books.meters)
-    lines += [_difference_line(books, item) for item in found if item.change.amount > 0]
+        if rows[0].at < at and rows[0].status == "open":
+            # Nothing was due at the start itself.
+            billing_store.settle_instant(connection, tenant_id, subscription_id, rows[0].at, "passed")
+    lines, period = lines_due(connection, books, rows, row)
+    # Of several drafts the first has the corrections: what it bills and credits the others need not.
+    found = [] if earlier else corrections_at(connection, books, at)
+    lines += [difference_line(item) for item in found if item.is_for_next]
     documents: list[StoredInvoice] = []
-    known = _discard_drafts(connection, books, at, type="invoice")
+    known = _discard_drafts(connection, books, lambda place: not place.slot and place.billing_at == at)
     if lines and period is not None:
         place = _place(books, at, known=known)
         draft = _invoice(connection, books, lines, period, place)
         documents.append(_save(connection, draft, place, issue=issue, now=now, terms_days=terms_days))
-    documents += _credit(connection, books, found, at, issue=issue, now=now, terms_days=terms_days)
+    if not earlier:
+        documents += _credit(connection, books, found, at, issue=issue, now=now, terms_days=terms_days)
     if issue:
         status = "billed" if lines else "passed"
         billing_store.settle_instant(connection, tenant_id, subscription_id, at, status)  # type: ignore[arg-type]
@@ -95,16 +95,16 @@ def correct_only(
 ) -> Closed:  # fmt: skip
     """Credits what earlier periods owe back; bills what they owe more where no next invoice will come to carry it."""
     books = open_books(connection, tenant_id, subscription_id)
-    found = corrections(connection, books.subscription, books.meters)
+    found = corrections_at(connection, books, through)
     documents = _credit(connection, books, found, through, issue=issue, now=now, terms_days=terms_days)
-    more = [item for item in found if item.change.amount > 0]
+    more = [item for item in found if item.is_for_next]
     rows = billing_store.instants(connection, tenant_id, subscription_id)
     ended = books.subscription.end is not None and bool(rows) and rows[-1].at == books.subscription.end
     if ended and all(item.status != "open" for item in rows):
-        known = _discard_drafts(connection, books, None, type="invoice")
+        known = _discard_drafts(connection, books, lambda place: place.credits_id is None)
         place = _place(books, books.subscription.end or through, slot=_slot(found), known=known)
         if more:
-            lines = [_difference_line(books, item) for item in more]
+            lines = [difference_line(item) for item in more]
             draft_invoice = _invoice(connection, books, lines, lines[0].period, place)
             documents.append(_save(connection, draft_invoice, place, issue=issue, now=now, terms_days=terms_days))
     return Closed(tuple(documents))
@@ -121,80 +121,9 @@ def _slot(found: Sequence[Correction]) -> str:
 
 def _rows_through(connection: Connection, books: Books, at: datetime) -> list[InstantRow]:
     """The subscription's instants as rows, written up to the one after `at`."""
-    key = (books.subscription.tenant_id, books.subscription.subscription_id)
-    known = billing_store.instants(connection, *key)
-    instants = extend_instants(
-        [item.instant for item in known], books.subscription, books.versions, zone=books.zone, until=at
-    )
-    new = [InstantRow(item.at, item.local_date, "open") for item in instants[len(known) :]]
-    billing_store.save_instants(connection, *key, new)
+    known, new = instants_through(connection, books, at)
+    billing_store.save_instants(connection, books.subscription.tenant_id, books.subscription.subscription_id, new)
     return [*known, *new]
-
-
-def _lines_due(
-    connection: Connection, books: Books, rows: Sequence[InstantRow], row: InstantRow
-) -> tuple[list[InvoiceLine], Period | None]:
-    """The lines of arrears and advance charges at this instant, and the period that the document is about."""
-    position = [item.at for item in rows].index(row.at)
-    lines: list[InvoiceLine] = []
-    period: Period | None = None
-    if position > 0:
-        before = _period(books, rows[position - 1], row)
-        period = before.period
-        lines += charge_lines(connection, books, _not_billed_yet(connection, books, rows, position, before))
-    is_end = books.subscription.end is not None and row.at >= books.subscription.end
-    if not is_end and position + 1 < len(rows):
-        following = _period(books, row, rows[position + 1])
-        period = period or following.period
-        lines += charge_lines(connection, books, billables(books, following, "advance"))
-    return lines, period
-
-
-def _not_billed_yet(
-    connection: Connection, books: Books, rows: Sequence[InstantRow], position: int, before: BillingPeriod
-) -> list[Billable]:
-    """What the period that ends here owes and no issued line covers.
-
-    That is its use, and of its fixed charges mostly what is due in arrears. But one due in advance may have begun after
-    the invoice of the period's start: with a version of the plan, or when an end that was known then was taken back.
-    """
-    previous = rows[position - 1]
-    is_start_without_invoice = position == 1 and not charges_at_start(books.subscription, books.versions)
-    # The invoice of an instant that is still open will carry what is due in advance from there on.
-    timing = None if previous.status != "open" or is_start_without_invoice else "arrears"
-    subscription = books.subscription
-    billed = invoice_store.billed_stretches(
-        connection, subscription.tenant_id, subscription.subscription_id, after=previous.at
-    )
-    found: list[Billable] = []
-    for item in billables(books, before, timing):
-        covered = [] if item.charge.meter is not None else [one.stretch for one in billed if _covers(one, item)]
-        found += [replace(item, stretch=gap) for gap in gaps(item.stretch, covered)]
-    return found
-
-
-def _covers(billed: BilledStretch, item: Billable) -> bool:
-    """True where the line billed the fixed charge, in the same phase of the subscription."""
-    same_phase = billed.trace.get("since", instant_text(item.phase.start)) == instant_text(item.phase.start)
-    return billed.charge == item.charge.key and billed.trace["meter"] is None and same_phase
-
-
-def _period(books: Books, first: InstantRow, second: InstantRow) -> BillingPeriod:
-    return period_between(first.instant, second.instant, books.subscription, books.versions)
-
-
-def _difference_line(books: Books, item: Correction) -> InvoiceLine:
-    return _corrected_line(books, item, item.change, kind="difference")
-
-
-def _corrected_line(books: Books, item: Correction, result: Result, *, kind: str) -> InvoiceLine:
-    first = item.billed.first
-    return InvoiceLine(
-        id="", charge=first.charge, description=first.description, period=first.period, quantity=result.quantity,
-        unit=first.unit, amount=result.amount, tax=first.tax, components=result.components,
-        allowances=result.allowances, kind=kind,  # type: ignore[arg-type]
-        reopens_usage=kind == "credit", subscription=books.subscription.key, trace=item.rated.trace,
-    )  # fmt: skip
 
 
 def _credit(
@@ -202,16 +131,14 @@ def _credit(
     terms_days: int,
 ) -> list[StoredInvoice]:  # fmt: skip
     """One credit note for each document that gives something back."""
-    known = _discard_drafts(connection, books, None, type="credit_note")
+    known = _discard_drafts(connection, books, lambda place: place.credits_id is not None)
     lines: dict[UUID, list[InvoiceLine]] = {}
     originals: dict[UUID, StoredInvoice] = {}
     for item in found:
-        if item.change.amount < 0:
+        if not item.is_for_next:
             for original, part in item.credits():
                 originals[original.place.invoice_id] = original
-                lines.setdefault(original.place.invoice_id, []).append(
-                    _corrected_line(books, item, part, kind="credit")
-                )
+                lines.setdefault(original.place.invoice_id, []).append(credit_line(item, part))
     notes = []
     for invoice_id, note_lines in lines.items():
         original = originals[invoice_id]
@@ -257,7 +184,10 @@ def _place(
 def _invoice(
     connection: Connection, books: Books, lines: Sequence[InvoiceLine], period: Period, place: Place
 ) -> Invoice:
-    """The draft of an invoice, less the promotional credit that it takes."""
+    """The draft of an invoice, less the promotional credit that it takes; a credit note where all in all something is
+    owed to the buyer, for an invoice is never negative."""
+    if sum((line.amount for line in lines), ZERO) < 0:
+        return _document(books, "credit_note", [turned(line) for line in lines], period, place)
     uses = promotional_uses(
         connection, place.tenant_id, lines, currency=books.currency, at=place.billing_at
     )  # fmt: skip
@@ -285,13 +215,13 @@ def _document(
 
 
 def _discard_drafts(
-    connection: Connection, books: Books, at: datetime | None, *, type: InvoiceType
+    connection: Connection, books: Books, is_wanted: Callable[[Place], bool]
 ) -> dict[UUID | None, UUID]:
     """Deletes the drafts that are computed anew; their ids, by the document that each credits."""
     tenant_id, subscription_id = books.subscription.tenant_id, books.subscription.subscription_id
     ids: dict[UUID | None, UUID] = {}
-    for stored in invoice_store.find_draft_at(connection, tenant_id, subscription_id, type=type):
-        if at is None or stored.place.billing_at == at:
+    for stored in invoice_store.drafts_of_subscription(connection, tenant_id, subscription_id):
+        if is_wanted(stored.place):
             invoice_store.delete_draft(connection, tenant_id, stored.place.invoice_id)
             ids[stored.place.credits_id] = stored.place.invoice_id
     return ids

@@ -1,4 +1,8 @@
-"""The open period so far, as the invoice that it would make today; nothing is saved."""
+"""The open period so far, as the invoice that it would make today; nothing is saved.
+
+It has the lines that the document at the end of the period will have: use of the period, charges in advance of the next
+one, differences of earlier periods. Credit notes on what is issued are documents of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,15 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
+from app.domain.credit import CreditUse
 from app.domain.errors import CannotBill, NotFound
 from app.domain.ids import NOBODY, public_id
-from app.domain.invoices import Invoice, InvoiceLine, numbered_lines, totals
+from app.domain.invoices import Invoice, InvoiceLine, numbered_lines, totals, turned
+from app.domain.money import ZERO
 from app.domain.periods import Period
-from app.operations.billing_books import Books, billables, books_of, charge_lines, party, period_at
+from app.operations.billing_books import Books, books_of, party
+from app.operations.correct_period import corrections_at, difference_line
+from app.operations.due_lines import due_before, instants_through, lines_due
 from app.operations.use_credit import promotional_uses
 from app.storage import subscription_store
 from app.storage.database import Database
@@ -25,6 +33,20 @@ def preview_charges(database: Database, tenant_id: UUID, *, now: datetime) -> In
     return database.read(lambda connection: _preview(connection, tenant_id, now))
 
 
+def _next_document(connection: Connection, books: Books, now: datetime) -> tuple[Period, list[InvoiceLine]]:
+    """The period that is running, and the lines that the document at its end would have today."""
+    known, new = instants_through(connection, books, now)
+    end = next(row for row in (*known, *new) if row.at > now)
+    known, new = instants_through(connection, books, end.at)
+    rows = [*known, *new]
+    lines, period = lines_due(connection, books, rows, end)
+    assert period is not None, "something has begun before it ends"
+    if not due_before(books, rows, end.at):
+        found = corrections_at(connection, books, end.at)
+        lines += [difference_line(item) for item in found if item.is_for_next]
+    return period, lines
+
+
 def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
     lines: list[InvoiceLine] = []
     books: Books | None = None
@@ -32,20 +54,24 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
     for subscription in subscription_store.of_tenants(connection, [tenant_id]):
         if subscription.start <= now and (subscription.end is None or subscription.end > now):
             books = books_of(connection, subscription)
-            period = period_at(connection, subscription, books.versions, zone=books.zone, at=now)
-            periods.append(period.period)
-            lines += charge_lines(connection, books, billables(books, period))
+            period, found = _next_document(connection, books, now)
+            periods.append(period)
+            lines += found
     if books is None:
         raise NotFound("This tenant has no subscription that is running now.")
     if not lines:
         raise CannotBill("Nothing is charged in the open period.")
-    numbered = numbered_lines(lines)
+    is_owed_to_buyer = sum((line.amount for line in lines), ZERO) < 0
+    numbered = numbered_lines([turned(line) for line in lines] if is_owed_to_buyer else lines)
     whole = Period(min(item.start for item in periods), max(item.end for item in periods))
     currency = books.currency
-    credit = promotional_uses(connection, tenant_id, numbered, currency=currency, at=whole.end)
+    credit: tuple[CreditUse, ...] = ()
+    if not is_owed_to_buyer:
+        credit = promotional_uses(connection, tenant_id, numbered, currency=currency, at=whole.end)
     net, groups, total = totals(numbered, currency, allowances=credit)
     return Invoice(
-        id=public_id("inv", tenant_id, NOBODY), type="invoice", status="draft", seller=party(books.seller),
+        id=public_id("inv", tenant_id, NOBODY), type="credit_note" if is_owed_to_buyer else "invoice", status="draft",
+        seller=party(books.seller),
         buyer=party(books.buyer), currency=currency, language=books.buyer.language,
         time_zone=books.buyer.time_zone, period=whole, lines=numbered, net=net, tax=groups, total=total,
         allowances=credit,

@@ -19,11 +19,12 @@ from sqlalchemy.engine import Connection
 from app.domain.errors import BillingError, FieldProblem, InvalidInput, ThroughInFuture
 from app.domain.events import instant_text
 from app.domain.ids import new_id
-from app.domain.subscriptions import Subscription
+from app.domain.subscriptions import BILL_LATE_USAGE, Subscription
 from app.observability import metrics
 from app.observability.logs import bound
 from app.operations.close_period import Closed, close_period, correct_only
 from app.operations.find_due import Due, Work, work_of
+from app.operations.list_late_usage import list_late_usage
 from app.operations.list_unpriced import list_unpriced
 from app.storage import billing_store, catalog_store, job_store, tenant_store
 from app.storage.billing_store import BillingRun
@@ -101,7 +102,10 @@ def _run(
             if tracker.due_for_sign_of_life() and not keep_going():
                 return None
     unpriced = database.read(lambda connection: list_unpriced(connection, through=run.through, tenants=run.tenants))
-    return tracker.finish(tuple(unpriced))
+    own = [item for item in work.subscriptions if item.late_usage != BILL_LATE_USAGE]
+    unbilled = database.read(lambda connection: list_late_usage(connection, own, at=run.through))
+    withheld = [item for item in unbilled if item["status"] != "pending"]
+    return tracker.finish(tuple(unpriced), tuple(withheld))
 
 
 def _steps(
@@ -208,8 +212,8 @@ class _Tracker:
         self._signed = time.monotonic()
         return True
 
-    def finish(self, unpriced: tuple[dict[str, Any], ...]) -> BillingRun:
-        self._run = replace(self._run, status="done", unpriced=unpriced)
+    def finish(self, unpriced: tuple[dict[str, Any], ...], unbilled: tuple[dict[str, Any], ...]) -> BillingRun:
+        self._run = replace(self._run, status="done", unpriced=unpriced, unbilled=unbilled)
         self.show(force=True)
         run = self._run
         _log.info("billing run done", extra={"due": run.periods_due, "closed": run.closed, "failed": run.failed})

@@ -31,8 +31,8 @@ def issue_one(database: Database, stored: StoredInvoice, *, now: datetime, terms
             made = correct_only(connection, *key, through=place.billing_at, issue=True, now=now, terms_days=terms_days)
         else:
             made = close_period(connection, *key, place.billing_at, issue=True, now=now, terms_days=terms_days)
-        wanted = (stored.invoice.type, place.credits_id)
-        same = [item for item in made.documents if (item.invoice.type, item.place.credits_id) == wanted]
+        wanted = (bool(place.slot), place.credits_id)
+        same = [item for item in made.documents if (bool(item.place.slot), item.place.credits_id) == wanted]
         return same[0] if same else None
 
     issued = database.write(work)

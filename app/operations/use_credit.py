@@ -63,6 +63,7 @@ def book_issued(connection: Connection, issued: StoredInvoice, *, now: datetime)
     credit_store.book(connection, place.tenant_id, moves, now)
     if place.credits_id is not None:
         _return_prepaid(connection, issued, now)
+    if issued.invoice.type == "credit_note":
         return ZERO
     return pay_from_balance(connection, issued, issued.invoice.total, now=now)
 

@@ -18,7 +18,7 @@ from app.domain.charge_models import Component, keep_component, read_component
 from app.domain.credit import CreditUse
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import public_id
-from app.domain.invoices import Address, Invoice, InvoiceLine, InvoiceType, Party, Reference, line_digest
+from app.domain.invoices import Address, Invoice, InvoiceLine, Party, Reference, line_digest
 from app.domain.money import ZERO, plain
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
@@ -181,14 +181,11 @@ def drafted_at(connection: Connection, place: Place) -> datetime:
     return found
 
 
-def find_draft_at(
-    connection: Connection, tenant_id: UUID, subscription_id: UUID, *, type: InvoiceType
-) -> list[StoredInvoice]:
-    """The subscription's drafts of this type, oldest billing instant first."""
+def drafts_of_subscription(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> list[StoredInvoice]:
+    """The subscription's drafts, oldest billing instant first."""
     query = sa.select(invoices).where(
-        invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == subscription_id,
-        invoices.c.status == "draft", invoices.c.type == type,
-    )  # fmt: skip
+        invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == subscription_id, invoices.c.status == "draft"
+    )
     return _stored(connection, query.order_by(invoices.c.billing_at, invoices.c.slot))
 
 

@@ -281,7 +281,8 @@ billing_runs = _table(
     "billing_runs", "local", _key("run_id", Id), _instant("through"), Column("issue", sa.Boolean, nullable=False),
     Column("dry_run", sa.Boolean, nullable=False), _text("filters"), _text("status"),
     Column("periods_due", sa.Integer, nullable=False), Column("closed", sa.Integer, nullable=False),
-    Column("failed", sa.Integer, nullable=False), _text("failures"), _text("unpriced"), _instant("created_at"),
+    Column("failed", sa.Integer, nullable=False), _text("failures"), _text("unpriced"), _text("unbilled", "[]"),
+    _instant("created_at"),
 )  # fmt: skip
 
 simulations = _table(  # what a plan would have brought: asked for once, kept for a while, billed by nobody

@@ -29,7 +29,7 @@ from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
 from app.wire.plans import INTERVALS, MAX_CHARGES
-from app.wire.subscriptions import MAX_CHANGES
+from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 
 Schema = dict[str, Any]
 
@@ -71,7 +71,7 @@ def catalog_schema() -> Schema:
             "conversion": _conversion(), "tax_rate": _tax_rate(),
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
             "discount": _discount(), "subscription": _subscription(), "overrides": _overrides(),
-            "change": _change(), "trial": _trial(),
+            "change": _change(), "trial": _trial(), "late_usage": _late_usage(),
         },
     }  # fmt: skip
 
@@ -570,6 +570,7 @@ def _subscription() -> Schema:
             "changes": _list("Other plans, each from its instant to the next one's.", _ref("change"),
                              maxItems=MAX_CHANGES),
             "trial": _ref("trial", "Its trial, in place of the plan's."),
+            "late_usage": _ref("late_usage", "What becomes of use that comes late for a billed period."),
             **_shown("trial_end"),
             "key": _OWN_KEY,
         },
@@ -582,6 +583,15 @@ def _pinned_terms() -> dict[str, Schema]:
                     "type": "integer", "minimum": 1, "maximum": 1_000_000},
         "overrides": _ref("overrides", "What this subscription has otherwise than its plan."),
     }  # fmt: skip
+
+
+def _late_usage() -> Schema:
+    days = {"description": "How many days back late use is billed; absent: without limit.", "type": "integer",
+            "minimum": 0, "maximum": MAX_HORIZON_DAYS}  # fmt: skip
+    return _object(
+        "What becomes of late use.", required={},
+        optional={"policy": _choice("Billed, or only reported.", LATE_POLICIES, default="bill"), "horizon_days": days},
+    )  # fmt: skip
 
 
 def _change() -> Schema:

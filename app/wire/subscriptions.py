@@ -2,7 +2,8 @@
 
     {"tenant": "acme", "plan": "standard", "start": "2026-01-01", "end": null, "version": null,
      "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}},
-     "changes": [{"at": "2026-05-15", "plan": "pro", "version": null, "overrides": {}}], "trial": {"days": 14}}
+     "changes": [{"at": "2026-05-15", "plan": "pro", "version": null, "overrides": {}}], "trial": {"days": 14},
+     "late_usage": {"policy": "bill", "horizon_days": 90}}
 
 A date is the local midnight in the tenant's zone. `overrides` gives, by the key of a charge, the fields that this
 subscription has otherwise than its plan: `model`, `allowance`, `minimum`, `maximum`, `limit`, `discount`, `tax`,
@@ -11,24 +12,27 @@ as a plan's, in every version of the plan that has it.
 
 Each of the `changes` puts the subscription on another plan from its instant on, until the next one, with a version and
 overrides of its own. `trial` takes the place of the plan's; {"days": 0} is none. Answers add `trial_end`, null where
-there is no trial.
+there is no trial. With `late_usage` what comes late for a billed period is billed, up to so many days back (null:
+without limit), or only reported.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 from app.domain.events import instant_text
 from app.domain.kept_terms import keep_overrides, overrides_of
 from app.domain.periods import local_date, start_of_day
-from app.domain.subscriptions import Overrides, Subscription
+from app.domain.subscriptions import BILL_LATE_USAGE, LatePolicy, LateUsage, Overrides, Subscription
 from app.wire.parsing import Fields
 from app.wire.plans import charge_fields, trial_days
 
 MAX_CHANGES = 1000
+MAX_HORIZON_DAYS = 36_600
+LATE_POLICIES: tuple[LatePolicy, ...] = get_args(LatePolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class SubscriptionWish:
     overrides: Overrides
     changes: tuple[ChangeWish, ...] = ()
     trial_days: int | None = None
+    late_usage: LateUsage = BILL_LATE_USAGE
 
 
 def subscription_from_wire(key: str, body: Any, path: str = "#") -> SubscriptionWish:
@@ -62,11 +67,19 @@ def subscription_from_wire(key: str, body: Any, path: str = "#") -> Subscription
     wish = SubscriptionWish(
         fields.own_key(key), fields.key("tenant"), fields.key("plan"), fields.day_or_instant("start"),
         fields.optional_day_or_instant("end"), _version(fields), _overrides(fields), _changes(fields),
-        trial_days(fields),
+        trial_days(fields), _late_usage(fields),
     )  # fmt: skip
     fields.ignore("trial_end")
     fields.finish()
     return wish
+
+
+def _late_usage(fields: Fields) -> LateUsage:
+    inner = fields.object("late_usage")
+    if inner is None:
+        return BILL_LATE_USAGE
+    policy = inner.choice("policy", LATE_POLICIES, default="bill")
+    return LateUsage(policy, inner.optional_integer("horizon_days", least=0, most=MAX_HORIZON_DAYS))
 
 
 def change_from_wire(body: Any) -> ChangeWish:
@@ -118,6 +131,9 @@ def subscription_to_wire(subscription: Subscription, zone: ZoneInfo) -> dict[str
             for item in subscription.changes
         ],
         "trial": None if subscription.trial_days is None else {"days": subscription.trial_days},
+        "late_usage": {
+            "policy": subscription.late_usage.policy, "horizon_days": subscription.late_usage.horizon_days,
+        },
         "trial_end": None if subscription.trial_end is None else _moment(subscription.trial_end, zone),
     }  # fmt: skip
 

@@ -218,6 +218,10 @@ BUT_HEAD: tuple[Route, ...] = (
              "refused", (200, 201)),),
     ),
     Route(
+        "GET", "/v1/subscriptions/{key}/late-usage", ("read",),
+        (Ask(asked("/v1/subscriptions/{subscription}/late-usage"), "own"),),
+    ),
+    Route(
         "GET", "/v1/plans/{key}/versions", ("read",),
         (Ask(asked("/v1/plans/{plan}/versions"), "shared"), Ask(asked("/v1/plans/unpublished-elm/versions"), "unseen")),
     ),

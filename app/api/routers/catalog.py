@@ -46,6 +46,7 @@ from app.domain.errors import InvalidCursor, NotAllowed, NotFound, PreconditionF
 from app.operations import show_catalog
 from app.operations.catalog_change import Saved, check_precondition, found_or_missing
 from app.operations.change_plan import change_plan
+from app.operations.list_late_usage import late_usage_of
 from app.operations.publish_plan import publish_plan
 from app.operations.put_meter import put_meter
 from app.operations.put_plan import put_plan
@@ -324,7 +325,8 @@ SUBSCRIPTIONS = Noun(
     ("tenant", "plan"), conflicts=True,
     links={"tenant": link("get_tenant", "Whose it is.", path__key="$response.body#/tenant"),
            "plan": link("get_plan", "On which terms.", path__key="$response.body#/plan"),
-           "change": link("post_change", "Put it on another plan.", path__key=_OWN_KEY)},
+           "change": link("post_change", "Put it on another plan.", path__key=_OWN_KEY),
+           "late_usage": link("get_late_usage", "What was used otherwise than billed.", path__key=_OWN_KEY)},
 )  # fmt: skip
 
 for _path, _noun in (
@@ -371,6 +373,30 @@ async def post_change(request: Request, key: str, caller: Caller = Depends(requi
         _show(request, SUBSCRIPTIONS, key, caller)
         saved = change_plan(database(request), key, change_from_wire(body), now=at, if_match=if_match)
         return _answer(saved.after, 201 if saved.changed else 200)
+
+    return await run_in_threadpool(work)
+
+
+@router.get(
+    "/subscriptions/{key}/late-usage",
+    **described(
+        "read", {200: Answer("A page of differences", ref("LateUsages"))}, 400, 404, 422,
+        parameters=[_key(SUBSCRIPTIONS), *limit_and_cursor(MAX_LIMIT)],
+    ),
+)  # fmt: skip
+async def get_late_usage(
+    request: Request, key: str, caller: Caller = Depends(require("read")), page: Page = Depends(page)
+) -> Response:
+    """What was used otherwise than it was billed, and whether that will be billed: the oldest period first."""
+    known_parameters(request, "limit", "cursor")
+    after, at = 0 if page.after is None else _version_number(page.after), now(request)
+
+    def work() -> Response:
+        _show(request, SUBSCRIPTIONS, key, caller)
+        found = database(request).read(lambda connection: late_usage_of(connection, key, at=at))
+        shown, left = found[after : after + page.limit], found[after + page.limit :]
+        cursor = encode_cursor(str(after + page.limit)) if left else None
+        return Response(shown_json({"data": shown, "next_cursor": cursor}), media_type="application/json")
 
     return await run_in_threadpool(work)
 
