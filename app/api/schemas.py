@@ -636,7 +636,8 @@ RUN = shown(
         "failures": {"type": "array", "items": {"type": "object"}},
         "unpriced": {"type": "array", "items": shown({
             "tenant": KEY, "meter": KEY, "quantity": DECIMAL, "unit": {"type": "string"}, "events": COUNT,
-            "start": INSTANT, "end": INSTANT})},
+            "start": INSTANT, "end": INSTANT},
+            {"group": {"type": "object", "additionalProperties": {"type": ["string", "null"]}}})},
         "unbilled": {"type": "array", "items": LATE_DIFFERENCE},
     }
 )  # fmt: skip

@@ -1,22 +1,41 @@
-"""Usage of known tenants that no charge prices: metered, billed to nobody, and therefore listed."""
+"""Usage of known tenants that no charge prices: metered, billed to nobody, and therefore listed.
+
+So is, of a price by dimensions without a default, the use that none of its cells fits; its entries name the dimensions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.events import instant_text
+from app.domain.aggregation import merge
+from app.domain.charge_models import ChargeModel, Matrix, matrix
+from app.domain.events import instant_text, parse_json
 from app.domain.meters import Meter
 from app.domain.money import plain
 from app.domain.periods import Period, gaps
 from app.domain.subscriptions import Subscription, terms_in_force
-from app.operations.read_usage import HOUR, gather, pieces
+from app.operations.measure_parts import cell_of
+from app.operations.read_usage import HOUR, Use, gather, pieces
 from app.storage import catalog_store, meter_store, subscription_store, tenant_store, usage_store
 
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
+_MOST_GROUPS = 100
+"""More cells without a price than these are listed as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """When a charge prices a meter: all of its use, or what the cells of `cells` fit."""
+
+    stretch: Period
+    cells: Matrix | None
 
 
 def list_unpriced(connection: Connection, *, through: datetime, tenants: tuple[str, ...] = ()) -> list[dict[str, Any]]:
@@ -30,26 +49,41 @@ def list_unpriced(connection: Connection, *, through: datetime, tenants: tuple[s
         if tenants and keys[tenant_id] not in tenants:
             continue
         if first < end:
-            for gap in gaps(Period(first, end), coverage.get((tenant_id, meter.key), [])):
-                entries += _entry(connection, meter, tenant_id, keys[tenant_id], gap)
+            priced = coverage.get((tenant_id, meter.key), [])
+            whole = [item.stretch for item in priced if item.cells is None]
+            for gap in gaps(Period(first, end), whole):
+                for stretch, cells in _by_matrix(gap, priced):
+                    entries += _entries(connection, meter, tenant_id, keys[tenant_id], stretch, cells)
     return entries
 
 
-def _coverage(connection: Connection) -> dict[tuple[UUID, str], list[Period]]:
+def _by_matrix(gap: Period, priced: Sequence[_Priced]) -> Iterator[tuple[Period, tuple[Matrix, ...]]]:
+    """The parts of a gap in which the same matrices price some of the use, in order."""
+    partial = [item for item in priced if item.cells is not None]
+    borders = {at for item in partial for at in (item.stretch.start, item.stretch.end) if gap.start < at < gap.end}
+    instants = [gap.start, *sorted(borders), gap.end]
+    for start, end in pairwise(instants):
+        yield (
+            Period(start, end),
+            tuple(item.cells for item in partial if item.cells and item.stretch.start <= start < item.stretch.end),
+        )
+
+
+def _coverage(connection: Connection) -> dict[tuple[UUID, str], list[_Priced]]:
     """When which meter of which tenant is priced, in order of time."""
-    found: dict[tuple[UUID, str], list[Period]] = {}
+    found: dict[tuple[UUID, str], list[_Priced]] = {}
     versions: dict[str, Any] = {}
     for item in subscription_store.all_subscriptions(connection):
         for plan in item.plans - versions.keys():
             versions[plan] = catalog_store.plan_versions(connection, plan)
-        for stretch, meter in _priced(item, versions):
-            found.setdefault((item.tenant_id, meter), []).append(stretch)
-    return {key: sorted(stretches, key=lambda period: period.start) for key, stretches in found.items()}
+        for meter, priced in _priced(item, versions):
+            found.setdefault((item.tenant_id, meter), []).append(priced)
+    return {key: sorted(priced, key=lambda item: item.stretch.start) for key, priced in found.items()}
 
 
-def _priced(item: Subscription, versions: Any) -> list[tuple[Period, str]]:
+def _priced(item: Subscription, versions: Any) -> list[tuple[str, _Priced]]:
     return [
-        (stretch, charge.meter)
+        (charge.meter, _Priced(stretch, _partial(charge.model)))
         for phase in item.phases
         for stretch, _, terms in terms_in_force(
             Period(phase.start, phase.end or _FAR), versions[phase.plan], phase.pinned_version, phase.overrides
@@ -59,14 +93,42 @@ def _priced(item: Subscription, versions: Any) -> list[tuple[Period, str]]:
     ]
 
 
-def _entry(connection: Connection, meter: Meter, tenant_id: UUID, tenant: str, gap: Period) -> list[dict[str, Any]]:
-    uses = gather(pieces(connection, meter, gap, tenant_ids=[tenant_id]), lambda _: None)
-    if not uses:
-        return []
-    use = uses[None]
+def _partial(model: ChargeModel) -> Matrix | None:
+    """The model, where it may leave some of the use without a price."""
+    return model if isinstance(model, Matrix) and model.default_unit_price is None else None
+
+
+def _entries(
+    connection: Connection, meter: Meter, tenant_id: UUID, tenant: str, stretch: Period, matrices: tuple[Matrix, ...]
+) -> list[dict[str, Any]]:
+    """What none of the matrices prices; by the dimensions that they name, where there are any."""
+    names = sorted({name for item in matrices for name in matrix.dimensions_of(item)})
+    finders = [matrix.cell_finder(item) for item in matrices]
+    if matrices:
+        found = usage_store.dimensions_in(connection, tenant_id=tenant_id, meter_id=meter.meter_id, period=stretch)
+        if all(any(find(dimensions) for find in finders) for dimensions in found):
+            return []
+    uses = gather(
+        pieces(connection, meter, stretch, tenant_ids=[tenant_id]),
+        lambda piece: (
+            None if any(find(piece.bucket.dimensions) for find in finders) else cell_of(piece.bucket.dimensions, names)
+        ),
+    )
+    left = {cell: use for cell, use in uses.items() if cell is not None}
+    if len(left) > _MOST_GROUPS:
+        left = {"{}": _together(left.values())}
     return [
         {
-            "tenant": tenant, "meter": meter.key, "quantity": plain(use.quantity(meter)), "unit": meter.unit,
-            "events": use.fold.count, "start": instant_text(gap.start), "end": instant_text(gap.end),
-        }
+            "tenant": tenant, "meter": meter.key, "quantity": plain(left[cell].quantity(meter)), "unit": meter.unit,
+            "events": left[cell].fold.count, "start": instant_text(stretch.start), "end": instant_text(stretch.end),
+        } | ({"group": parse_json(cell)} if cell != "{}" else {})
+        for cell in sorted(left)
     ]  # fmt: skip
+
+
+def _together(uses: Iterable[Use]) -> Use:
+    whole = Use()
+    for use in uses:
+        whole.fold = merge(whole.fold, use.fold)
+        whole.values |= use.values
+    return whole

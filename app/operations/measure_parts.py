@@ -16,7 +16,6 @@ from decimal import Decimal
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from app.domain.aggregation import EMPTY, merge
 from app.domain.charge_models import (
     SINGLE_AMOUNTS,
     AmountsNeeded,
@@ -93,7 +92,7 @@ class _Cells(Parts):
         cell = self._cells.get(text)
         if cell is None:
             cell = self._cells[text] = cell_of(text, self._dimensions)
-        _take_in(self._uses.setdefault(cell, Use(EMPTY)), piece)
+        self._uses.setdefault(cell, Use()).add(piece)
 
     def measured(self, meter: Meter) -> MeasuredParts:
         return MeasuredParts(cells=tuple((cell, self._uses[cell].quantity(meter)) for cell in sorted(self._uses)))
@@ -117,7 +116,7 @@ class _Slots(Parts):
         rate = self._rates.get(piece.at)
         if rate is None:
             rate = self._rates[piece.at] = rate_at(self._model, piece.at, self._zone)
-        _take_in(self._uses.setdefault(rate, Use(EMPTY)), piece)
+        self._uses.setdefault(rate, Use()).add(piece)
 
     def measured(self, meter: Meter) -> MeasuredParts:
         return MeasuredParts(slots=tuple((rate, self._uses[rate].quantity(meter)) for rate in sorted(self._uses)))
@@ -144,9 +143,3 @@ class _Amounts(Parts):
             return MeasuredParts(amounts=tuple(sorted(self._counted.items())))
         amounts = (amount for _, _, amount in sorted(self._ordered))
         return MeasuredParts(amounts=tuple((amount, len(list(run))) for amount, run in groupby(amounts)))
-
-
-def _take_in(use: Use, piece: Piece) -> None:
-    use.fold = merge(use.fold, piece.bucket.fold)
-    if piece.value is not None:
-        use.values.add(piece.value)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from app.domain.aggregation import Bucket, BucketKey, Fold, Last
 from app.domain.events import microseconds
 from app.domain.meters import Aggregation, Kept, Meter
+from app.domain.periods import Period, hour_floor
 from app.storage import packed_arrays
 from app.storage.tables import buckets
 from app.storage.types import ExactDecimal, decimal_text
@@ -234,6 +235,16 @@ def by_hour(
         buckets.c.start < end,
     )  # fmt: skip
     return {row[0]: (int(row[1]), int(row[2])) for row in connection.execute(query.group_by(buckets.c.start))}
+
+
+def dimensions_in(connection: Connection, *, tenant_id: UUID, meter_id: UUID, period: Period) -> list[str]:
+    """Every combination of dimensions that was used in the hours of the period."""
+    query = sa.select(buckets.c.dimensions).distinct()
+    query = query.where(
+        buckets.c.tenant_id == tenant_id, buckets.c.meter_id == meter_id, buckets.c.start >= hour_floor(period.start),
+        buckets.c.start < period.end,
+    )  # fmt: skip
+    return list(connection.execute(query).scalars())
 
 
 def spans(connection: Connection, meter_ids: Sequence[UUID]) -> list[tuple[UUID, UUID, datetime, datetime]]:

@@ -27,12 +27,53 @@ tiers = st.lists(st.tuples(st.integers(1, 200), prices), min_size=0, max_size=3,
         {"up_to": None, "unit_price": "0.11"},
     ]
 )
-models = st.one_of(
+amounts = st.decimals("0", "9", places=2).map(lambda amount: format(amount, "f"))
+bounds = st.tuples(amounts, amounts).map(lambda pair: sorted(pair, key=Decimal))
+days = st.lists(st.sampled_from(["mon", "tue", "sat", "sun", "holiday"]), min_size=1, max_size=3, unique=True)
+clocks = st.lists(st.sampled_from(["00:00", "06:10", "08:00", "12:45", "20:00"]), min_size=2, max_size=2, unique=True)
+rates = st.lists(
+    st.fixed_dictionaries({"hours": clocks, "unit_price": prices}, optional={"weekdays": days, "months": st.just([9])}),
+    min_size=1, max_size=3,
+)  # fmt: skip
+percentages = st.fixed_dictionaries(
+    {"type": st.just("percentage"), "rate": prices},
+    optional={
+        "fixed": amounts, "free_events": st.integers(0, 4), "free_units": st.integers(0, 90).map(str),
+        "event_minimum": amounts,
+    },
+)  # fmt: skip
+by_model = (
     st.builds(lambda price: {"type": "per_unit", "unit_price": price}, prices),
     st.builds(lambda steps: {"type": "graduated", "tiers": steps}, tiers),
     st.builds(lambda steps: {"type": "volume", "tiers": steps}, tiers),
     st.builds(lambda size, price: {"type": "package", "size": str(size), "price": price}, st.integers(1, 50), prices),
-)
+    percentages,
+    st.builds(
+        lambda price, pair: {"type": "percentage", "rate": price, "event_minimum": pair[0], "event_maximum": pair[1]},
+        prices, bounds,
+    ),
+    st.builds(
+        lambda steps: {"type": "graduated_percentage", "tiers": [
+            {"up_to": step["up_to"], "rate": step["unit_price"], "flat": "0.50"} for step in steps]},
+        tiers,
+    ),
+    st.builds(
+        lambda price, other: {"type": "matrix", "cells": [{"when": {"station": "12"}, "unit_price": price}]} | other,
+        prices, st.sampled_from([{}, {"default_unit_price": "0.40"}]),
+    ),
+    st.builds(
+        lambda some, price: {
+            "type": "time_of_use", "rates": some, "default_unit_price": price, "holidays": ["2026-09-09"]},
+        rates, prices,
+    ),
+    st.builds(lambda steps: {"type": "capacity", "tiers": steps}, tiers),
+    st.builds(lambda price: {"type": "dynamic", "multiplier": price}, prices),
+    st.builds(
+        lambda units, price: {
+            "type": "reservation", "reserved": str(units), "unit_price": price, "overage_unit_price": "1.05"},
+        st.integers(1, 90), prices,
+    ),
+)  # fmt: skip
 extras = st.fixed_dictionaries(
     {},
     optional={
@@ -42,14 +83,18 @@ extras = st.fixed_dictionaries(
         "discount": st.sampled_from([{"percent": "12.5"}, {"amount": "3.10"}]),
     },
 )
-charges = st.lists(st.tuples(models, extras), min_size=1, max_size=3).map(
+# A plan with a charge of every model, each on a meter that rounds or one that does not.
+charges = st.tuples(*(st.tuples(model, extras, st.sampled_from(["energy", "rounded"])) for model in by_model)).map(
     lambda made: [
-        {"key": f"c{n}", "meter": "energy", "model": model, "tax": "low" if n else "high"} | extra
-        for n, (model, extra) in enumerate(made)
+        {"key": f"c{n}", "meter": meter, "model": model, "tax": "low" if n else "high"} | extra
+        for n, (model, extra, meter) in enumerate(made)
     ]
 )
 uses = st.lists(
-    st.tuples(st.integers(0, 30 * 24 * 3600), st.decimals("-20", "120", places=3).map(lambda kwh: format(kwh, "f"))),
+    st.tuples(
+        st.integers(0, 30 * 24 * 3600), st.decimals("-20", "120", places=3).map(lambda kwh: format(kwh, "f")),
+        st.sampled_from(["12", "13", None]),
+    ),
     min_size=0, max_size=12,
 )  # fmt: skip
 
@@ -60,6 +105,7 @@ def shop(database_url: str) -> Any:
     with service(database_url) as api:
         api.put("/v1/tenants/garage", OPERATOR)
         api.put("/v1/meters/energy", ENERGY)
+        api.put("/v1/meters/rounded", ENERGY | {"rounding": {"mode": "half_up", "scale": 1}})
         for key, rate in (("high", "20"), ("low", "5.5")):
             api.put(f"/v1/tax-rates/{key}", {"category": "S", "rate": rate, "country": "FR", "start": "2014-01-01"})
         yield api
@@ -83,8 +129,8 @@ def post(api: Api, key: str, made: list[Any], offset: int = 0) -> None:
     start = datetime(2026, 9, 1, 12, tzinfo=UTC)
     events = [
         event(f"{offset + n}", subject=key, source=f"/{key}", time=(start + timedelta(seconds=after)).isoformat(),
-              data={"kwh": kwh})
-        for n, (after, kwh) in enumerate(made)
+              data={"kwh": kwh, "station": station})
+        for n, (after, kwh, station) in enumerate(made)
     ]  # fmt: skip
     if events:
         assert api.post("/v1/events", events)["accepted"] == len(events)
@@ -116,7 +162,7 @@ def check_arithmetic(invoice: Any) -> None:
 @given(made=charges, used=uses, zone=st.sampled_from(["Europe/Paris", "Asia/Kathmandu", "America/St_Johns"]))
 def test_the_preview_is_the_later_invoice_and_both_add_up(shop: Api, made: Any, used: Any, zone: str) -> None:
     key = subscribe(shop, made, zone)
-    used = [(after, kwh) for after, kwh in used if after < 28 * 24 * 3600]
+    used = [use for use in used if use[0] < 28 * 24 * 3600]
     post(shop, key, used)
     shop.clock.set("2026-09-30T12:00:00+00:00")
     preview = shop.get(f"/v1/tenants/{key}/preview")
@@ -138,7 +184,7 @@ def test_billing_in_portions_comes_to_what_billing_at_once_comes_to(
 ) -> None:
     """September is billed, then gets late use again and again, and loses an event: in all it has cost what it costs."""
     late, once = subscribe(shop, made, "Europe/Paris"), subscribe(shop, made, "Europe/Paris")
-    september = [[(after, kwh) for after, kwh in portion if after < 28 * 24 * 3600] for portion in portions]
+    september = [[use for use in portion if use[0] < 28 * 24 * 3600] for portion in portions]
     offset = 0
     for number, portion in enumerate(september):
         post(shop, late, portion, offset)

@@ -197,7 +197,8 @@ def sessions(api: Api, *rows: dict[str, str], first: int = 1) -> None:
 
 
 def test_the_cell_that_names_most_dimensions_prices_the_use(api: Api) -> None:
-    """10 kWh at station 12: 3.00; 4 of direct current there: 2.00; 7 elsewhere have no price."""
+    """10 kWh at station 12: 3.00; 4 of direct current there: 2.00; 7 elsewhere have no price,
+    which the line says and the billing run lists."""
     priced(api, CELLS, meter=BY_STATION)
     sessions(
         api,
@@ -212,6 +213,10 @@ def test_the_cell_that_names_most_dimensions_prices_the_use(api: Api) -> None:
         ("connector dc, station 12", "4", "0.50", "2.00"),
         ("no price", "7", "0.00", "0.00"),
     ]
+    listed = api.bill("2026-11-01T00:00:00Z")["unpriced"]
+    [unpriced] = [item for item in listed if item["meter"] == "energy"]
+    assert (unpriced["quantity"], unpriced["events"]) == ("7", 1)
+    assert unpriced["group"] == {"connector": None, "station": "13"}
 
 
 def test_what_no_cell_prices_has_the_default_price_where_there_is_one(api: Api) -> None:
