@@ -35,6 +35,7 @@ from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
 from app.storage.migrate import check_revision, check_schema, place_of, revision_of
 from app.workers.runner import JOB_KINDS, Runner
+from app.workers.watcher import Watcher
 
 _log = logging.getLogger("quotepart")
 
@@ -84,6 +85,7 @@ def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs:
             database, cache, clock=clock, future=timedelta(seconds=settings.future_seconds),
             lease_seconds=settings.lease_seconds, terms_days=settings.payment_terms_days,
         )  # fmt: skip
+        watcher = Watcher(database, cache, clock=clock, lease_seconds=settings.lease_seconds, looks=run_jobs)
         app.state.database, app.state.catalog, app.state.wake_workers = database, cache, runner.wake
         app.state.callers, app.state.inflating = KnownCallers(), asyncio.Semaphore(MAX_INFLATING)
         intake = app.state.intake = open_intake(database, cache, app.state.limits)
@@ -93,10 +95,12 @@ def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs:
         intake.start()
         if run_jobs:
             runner.start()
+        watcher.start()
         _log.info("started", extra={"version": VERSION, "database": place_of(settings.database_url), "jobs": run_jobs})
         yield
         await run_in_threadpool(intake.stop)
         await run_in_threadpool(runner.stop)
+        await run_in_threadpool(watcher.stop)
         database.close()
         _log.info("stopped")
 

@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from app.observability.metrics import RETRIES
+from benchmarks.alerts import ingest_watched, look_at_tenants
 from benchmarks.balance import ask_balance
 from benchmarks.closing import close_month
 from benchmarks.documents import measure_pdfs_per_second
@@ -34,8 +35,8 @@ from benchmarks.rating import measure_rating_lines_per_second
 from benchmarks.stream import Stream, StreamKind, make_stream
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("ingestion", "closing", "balance", "rating", "documents")
-OF_A_DATABASE = ("ingestion", "closing", "balance")
+PARTS = ("ingestion", "closing", "balance", "alerts", "rating", "documents")
+OF_A_DATABASE = ("ingestion", "closing", "balance", "alerts")
 KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
 STREAMS: tuple[StreamKind, ...] = ("live", "ordered")
 
@@ -193,6 +194,28 @@ class Bench:
             found = ask_balance(url, self._directory, requests=500)
         name = "balance of a tenant with 1 million events this month"
         self.add(Figure(name, places.kind, found.p99_ms, "ms (p99)", None, "", found.p50_ms, found.p99_ms))
+
+    def alerts(self, places: Places) -> None:
+        options, kind = self.options, places.kind
+        stream = make_stream("live", events=options.events, tenants=options.tenants)
+        self.step(f"{kind}: looking at {options.tenants} tenants")
+        with places.fresh() as url:
+            found = look_at_tenants(url, stream)
+        self.add(Figure("look at alerts, nothing to do", kind, found.at_rest, "seconds"))
+        self.add(Figure("look at a tenant's quantity", kind, found.per_quantity, "seconds"))
+        self.add(Figure("look at a tenant's amount", kind, found.per_amount, "seconds"))
+
+        def measure(watched: bool) -> Rate:
+            def work(url: str) -> Rate:
+                return ingest_watched(url, self._directory, stream, watched=watched, connections=options.connections)
+
+            return self._fresh(places, f"ingest, {'all' if watched else 'nobody'} watched", work)
+
+        rates = [measure(watched) for watched in (False, True, True, False)]
+        bare, watched = Rate((rates[0].per_second + rates[3].per_second) / 2), rates[1:3]
+        self._add_rate("ingest live, HTTP, nobody watched", kind, bare)
+        both = Rate(sum(item.per_second for item in watched) / 2)
+        self._add_rate("ingest live, HTTP, all tenants watched", kind, both, bare, "nobody watched")
 
     def rating(self) -> None:
         self.step("rating")

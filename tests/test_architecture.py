@@ -29,7 +29,8 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
     "billed_charges", "billing_books", "catalog_change", "due_lines", "find_due", "frozen_use", "keep_events",
-    "list_unpriced", "measure_parts", "rate_period", "read_usage", "resolve_tenant", "show_catalog", "use_credit",
+    "list_unpriced", "measure_parts", "meter_standing", "rate_period", "read_usage", "resolve_tenant", "show_catalog",
+    "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
@@ -44,9 +45,13 @@ OPERATIONS_CALLING_OTHERS = {
     ("explain_line", "list_line_events"),
     ("settle_draft", "close_period"),
     ("audit_books", "audit_credit"),
-    *(("apply_catalog", f"put_{noun}") for noun in ("meter", "plan", "resource", "subscription", "tax_rate", "tenant")),
+    *(
+        ("apply_catalog", f"put_{noun}")
+        for noun in ("alert", "meter", "plan", "resource", "subscription", "tax_rate", "tenant")
+    ),
     ("apply_catalog", "publish_plan"),
     ("run_catalog_jobs", "catch_up_meters"),
+    ("watch_alerts", "check_alerts"),
     ("run_catalog_jobs", "release_quarantine"),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.domain.alerts import BASES, MAX_THRESHOLDS, MEASURES
 from app.domain.callers import SCOPES
 from app.domain.charge_models.models import DAY_NAMES
 from app.domain.credit import CREDIT_KINDS
@@ -500,6 +501,66 @@ SUBSCRIPTION = shown(
     }
 )  # fmt: skip
 
+# --- alerts ----------------------------------------------------------------------------------------------------------
+
+_THRESHOLDS: Schema = {"type": "array", "items": QUANTITY, "minItems": 1, "maxItems": MAX_THRESHOLDS}
+
+
+def _alert(required: dict[str, Schema], optional: dict[str, Schema], of: str) -> Schema:
+    other = "plan" if of == "tenant" else "tenant"
+    return sent(
+        {of: KEY, "thresholds": _THRESHOLDS} | required,
+        {"key": OWN_KEY, "recurring": BOOLEAN, "enabled": BOOLEAN, other: _NOTHING} | optional,
+    )
+
+
+_PREPAID_ALERT: dict[str, Schema] = {"charge": _NOTHING, "meter": _NOTHING, "percent_of": _NOTHING}
+_METERED_ALERTS: tuple[tuple[str, tuple[str, ...]], ...] = (("quantity", BASES), ("balance", ("allowance",)))
+ALERT_SENT: Schema = {
+    "anyOf": [
+        alert
+        for of in ("tenant", "plan")
+        for alert in (
+            *(_alert({"measure": one_of((measure,)), "meter": KEY},
+                     {"charge": _NOTHING, "percent_of": one_of(bases)}, of) for measure, bases in _METERED_ALERTS),
+            _alert({"measure": one_of(("balance",))}, _PREPAID_ALERT, of),
+            _alert({"measure": one_of(("amount",))}, {"charge": KEY, "meter": _NOTHING, "percent_of": _NOTHING}, of),
+            _alert({"measure": one_of(("amount",))}, {"charge": _NOTHING, "meter": KEY, "percent_of": _NOTHING}, of),
+        )
+    ],
+    "description": "Watches one tenant, or every tenant of a plan. `quantity` is what is used of the meter in the "
+    "billing period, `amount` what the period comes to so far before tax (of a charge, of a meter, or in all), "
+    "`balance` what is left of the allowance and of prepaid units of the meter, or, without a meter, of prepaid money. "
+    "`percent_of`: the thresholds are percentages of the tenant's allowance or limit. A `recurring` alert (the "
+    "default) notices each threshold once in each billing period, another once for ever.",
+    "examples": [{"tenant": "acme", "measure": "quantity", "meter": "energy", "thresholds": ["80", "100"]}],
+}  # fmt: skip
+ALERT_PATCH: Schema = {
+    "type": "object", "additionalProperties": False,
+    "properties": {
+        "key": nullable(OWN_KEY), "tenant": nullable(KEY), "plan": nullable(KEY), "measure": one_of(MEASURES),
+        "meter": nullable(KEY), "charge": nullable(KEY), "thresholds": _THRESHOLDS,
+        "percent_of": nullable(one_of(BASES)), "recurring": nullable(BOOLEAN), "enabled": nullable(BOOLEAN),
+    },
+}  # fmt: skip
+_ALERT_FACTS: dict[str, Schema] = {
+    "measure": one_of(MEASURES), "meter": nullable(KEY), "charge": nullable(KEY), "percent_of": nullable(one_of(BASES)),
+}  # fmt: skip
+ALERT = shown({
+    "key": KEY, "tenant": nullable(KEY), "plan": nullable(KEY), **_ALERT_FACTS,
+    "thresholds": {"type": "array", "items": DECIMAL, "minItems": 1}, "recurring": BOOLEAN, "enabled": BOOLEAN,
+})  # fmt: skip
+ALERT_EVENT = shown(
+    {
+        "id": {"type": "string", "pattern": "^ae_[0-9a-v]{52}$"}, "alert": KEY, "tenant": KEY,
+        "subscription": nullable(KEY), **_ALERT_FACTS, "threshold": DECIMAL, "value": DECIMAL,
+        "base": nullable(DECIMAL), "unit": {"type": "string"}, "period": PERIOD, "noticed_at": INSTANT,
+        "receded_at": nullable(INSTANT),
+    },
+    description="`value` is what it was when it was noticed; `base` is what a percentage is taken of. `receded_at` is "
+    "since when the value is no longer beyond the threshold, as after a cancelled event: it stays noticed.",
+)  # fmt: skip
+
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
@@ -605,13 +666,15 @@ BALANCE = shown(
     {
         "tenant": KEY, "meter": KEY, "unit": {"type": "string"}, "has_access": BOOLEAN,
         "reason": nullable(one_of(REFUSALS)), "used": DECIMAL, **_STANDING, "period": PERIOD, "resets_at": INSTANT,
+        "prepaid_left": shown({"units": DECIMAL, "amount": DECIMAL, "currency": CURRENCY}),
         "charges": {"type": "array", "items": shown({
             "subscription": KEY, "charge": KEY, "stretch": PERIOD, "used": DECIMAL, **_STANDING})},
     },
     description="Every event acknowledged before the request is in it. `used` is that of the billing period, which "
     "ends at `resets_at`. Where several charges price the meter, the smallest allowance and the smallest limit stand "
     "here, and each charge's own in `charges`; a charge's allowance is that of the `stretch` of the period in which "
-    "its present terms are in force. `reason` says why there is no access.",
+    "its present terms are in force. `reason` says why there is no access. Of `prepaid_left`, `units` are those of the "
+    "meter, less what the period has used beyond its allowance; `amount` is what no issued invoice has taken.",
 )  # fmt: skip
 
 # --- billing ---------------------------------------------------------------------------------------------------------
@@ -886,6 +949,8 @@ SCHEMAS: dict[str, Schema] = {
     "LateUsages": page_of(LATE_DIFFERENCE),
     "ChangeSent": CHANGE_SENT, "SubscriptionSent": SUBSCRIPTION_SENT, "SubscriptionPatch": partial(SUBSCRIPTION_SENT),
     "Subscription": SUBSCRIPTION, "Subscriptions": page_of(ref("Subscription")),
+    "AlertSent": ALERT_SENT, "AlertPatch": ALERT_PATCH, "Alert": ALERT, "Alerts": page_of(ref("Alert")),
+    "AlertEvents": page_of(ALERT_EVENT),
     "EventSent": EVENT_SENT, "EventsSent": EVENTS_SENT, "EventLines": EVENT_LINES, "Ingested": INGESTED,
     "IngestedInBulk": INGESTED_IN_BULK,
     "Event": EVENT,

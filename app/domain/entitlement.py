@@ -7,11 +7,13 @@ before it serves, and what it reports afterwards is counted and billed whatever 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from app.domain.credit import Grant
 from app.domain.money import ZERO
 from app.domain.periods import Period
 
@@ -75,6 +77,38 @@ class Balance:
         if not self.charges:
             return "not_subscribed"
         return "limit_reached" if self.limit is not None and self.used >= self.limit else None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepaid:
+    """What a tenant has paid for and not used yet: units of the meter, and money.
+
+    From units comes off what the open period has used beyond its allowance already; money is what no issued invoice has
+    taken. A tenant that was never granted any of the kind has None.
+    """
+
+    units: Decimal | None = None
+    amount: Decimal | None = None
+
+
+def prepaid_left(grants: Iterable[Grant], balance: Balance | None, *, meter: str, now: datetime) -> Prepaid:
+    """`grants` are all of the tenant's that are not voided. 60 units granted, 25 used beyond the allowance: 35 left."""
+    units: Decimal | None = None
+    amount: Decimal | None = None
+    for grant in grants:
+        left = grant.left if _in_force(grant, now) else ZERO
+        if grant.kind == "units" and grant.meter == meter:
+            units = (units or ZERO) + left
+        elif grant.kind == "prepaid":
+            amount = (amount or ZERO) + left
+    if units and balance is not None and balance.charges:
+        first = balance.charges[0]
+        units = max(units - max(first.used_in_stretch - first.allowance, ZERO), ZERO)
+    return Prepaid(units, amount)
+
+
+def _in_force(grant: Grant, now: datetime) -> bool:
+    return (grant.effective_at is None or grant.effective_at <= now) and not grant.expired_by(now)
 
 
 def _smallest(found: Sequence[Decimal | None]) -> Decimal | None:

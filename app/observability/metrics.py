@@ -49,6 +49,14 @@ RETRIES = Counter(
     "quotepart_transaction_retries_total", "Transactions tried again after a deadlock, a conflict or a lost connection."
 )
 
+ALERT_CROSSINGS = Counter(
+    "quotepart_alert_crossings_total", "Thresholds of alerts that were noticed as crossed, by measure.", ["measure"]
+)
+ALERT_CHECK_SECONDS = Histogram(
+    "quotepart_alert_check_seconds", "Looking at what the alerts of some tenants watch, up to 200 at once.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)  # fmt: skip
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Whatever else a caller writes as its method is counted as `other`."""
 HTTP_REQUESTS = Counter(
@@ -64,11 +72,17 @@ BUILD = Gauge(
 
 OUTCOMES = ("accepted", "duplicate", "conflict", "quarantined", "rejected")
 DOCUMENT_TYPES = ("invoice", "credit_note")
+MEASURES = ("quantity", "amount", "balance")
 
 
 def begin_at_zero(job_kinds: tuple[str, ...]) -> None:
     """A counter that appears with its first count has not grown in the eyes of `increase()`: all begin at 0."""
-    for counter, values in ((EVENTS, OUTCOMES), (DOCUMENTS, DOCUMENT_TYPES), (JOB_FAILURES, job_kinds)):
+    for counter, values in (
+        (EVENTS, OUTCOMES),
+        (DOCUMENTS, DOCUMENT_TYPES),
+        (JOB_FAILURES, job_kinds),
+        (ALERT_CROSSINGS, MEASURES),
+    ):
         for value in values:
             counter.labels(value)
 
@@ -98,6 +112,11 @@ AUDIT_FINISHED = Gauge(
 )  # fmt: skip
 JOBS_WAITING = Gauge(
     "quotepart_jobs_waiting", "Jobs that are not done yet, by kind.", ["kind"], multiprocess_mode="mostrecent"
+)
+ALERT_CHECK_AGE_SECONDS = Gauge(
+    "quotepart_alert_check_age_seconds",
+    "How long the tenant has waited that has alerts, has used something, and was not looked at yet.",
+    multiprocess_mode="mostrecent",
 )
 OLDEST_JOB_SECONDS = Gauge(
     "quotepart_oldest_job_age_seconds", "How long the oldest job that is not done has waited.",

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from app.domain.errors import BillingError, InvalidInput
 from app.operations.catalog_change import Saved, write_catalog
 from app.operations.publish_plan import publish
+from app.operations.put_alert import save_alert
 from app.operations.put_meter import save_meter
 from app.operations.put_plan import save_plan
 from app.operations.put_resource import save_resource
@@ -126,6 +127,8 @@ def _steps(connection: Connection, file: CatalogFile, now: datetime) -> Iterator
         yield _Step("plans", key, partial(publish, connection, key, effective_at), place, publishes=True)
     for subscription in file.subscriptions:
         yield _step("subscriptions", subscription.key, partial(save_subscription, connection, subscription))
+    for alert in file.alerts:
+        yield _step("alerts", alert.key, partial(save_alert, connection, alert, now=now))
 
 
 def _step(section: str, key: str, put: Callable[[], Saved]) -> _Step:

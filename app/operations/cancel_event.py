@@ -60,7 +60,9 @@ def cancel_event(
     Raises NotFound, EventAlreadyCancelled where it was cancelled otherwise, InvalidInput for a replacement that would
     not be accepted, or CatchingUp while a meter of a type is built.
     """
-    return database.write(lambda connection: _cancel(connection, cache, wanted, now, future))
+    cancelled = database.write(lambda connection: _cancel(connection, cache, wanted, now, future))
+    cache.touch({wanted.replacement.subject or ""} if wanted.replacement else set(), {wanted.tenant_id})
+    return cancelled
 
 
 def _cancel(

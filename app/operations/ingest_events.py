@@ -54,10 +54,6 @@ def ingest_events(
     resources = {event.resource for event in events if event.resource}
     known = cache.covering(database, subjects, resources)
     early = _judge_all(posts, known, future)
-    if not database.is_sqlite:
-        done = _at_once(database, posts, early, known.version)
-        if done is not None:
-            return _told(done)
 
     def work(connection: Connection) -> list[_Done | BillingError]:
         snapshot = cache.at_locked_version(connection)
@@ -70,7 +66,10 @@ def ingest_events(
         taken = iter(_apply(connection, [posts[i] for i in wanted], [judgements[i] for i in wanted], snapshot.version))
         return [refused[index] if index in refused else next(taken) for index in range(len(posts))]
 
-    return _told(database.write(work))
+    done = None if database.is_sqlite else _at_once(database, posts, early, known.version)
+    told = _told(database.write(work) if done is None else done)
+    cache.touch(subjects, {post.bound_to for post in posts if post.bound_to is not None})
+    return told
 
 
 def _told(done: Sequence[_Done | BillingError]) -> list[list[Outcome] | BillingError]:

@@ -19,7 +19,7 @@ from app.domain.ids import NOBODY
 from app.observability import metrics
 from app.operations.find_due import work_of
 from app.operations.list_unpriced import list_unpriced
-from app.storage import audit_store, job_store, quarantine_store
+from app.storage import alert_store, audit_store, job_store, quarantine_store
 from app.storage.billing_store import BillingRun
 from app.storage.database import Database
 
@@ -56,6 +56,7 @@ class Gauges:
         for kind in self._job_kinds:
             metrics.JOBS_WAITING.labels(kind).set(backlog[kind][0] if kind in backlog else 0)
         metrics.OLDEST_JOB_SECONDS.set(_age(min((since for _, since in backlog.values()), default=now), now))
+        metrics.ALERT_CHECK_AGE_SECONDS.set(_age(alert_store.waiting_since(connection) or now, now))
         audit = audit_store.last(connection)
         metrics.AUDIT_DIFFERENCES.set(audit.differences if audit else 0)
         metrics.AUDIT_FINISHED.set(audit.finished_at.timestamp() if audit else 0)

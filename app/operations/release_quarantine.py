@@ -53,22 +53,23 @@ def release_quarantine(
     while not progress.get("done"):
         if not keep_going():
             return None
-        progress = database.write(lambda connection: _batch(connection, cache, job, now=now, future=future))
+        progress, subjects = database.write(lambda connection: _batch(connection, cache, job, now=now, future=future))
+        cache.touch(subjects, set())
     return Released(**{name: progress.get(name, 0) for name in asdict(Released())})
 
 
 def _batch(
     connection: Connection, cache: CatalogCache, job: Job, *, now: datetime, future: timedelta
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], set[str]]:
+    """How far the job is, and whose copies it tried."""
     snapshot = cache.at_locked_version(connection)
     progress = job_store.lock_progress(connection, job.job_id)
     after = (parse_instant(progress["at"]), UUID(progress["id"])) if "at" in progress else None
     matching = {name: value for name, value in job.payload.items() if name != "tenant_id"}
     own = UUID(job.payload["tenant_id"]) if "tenant_id" in job.payload else None
     rows = quarantine_store.page(connection, matching, limit=_BATCH, after=after, tenant_id=own, lock=True)
-    snapshot.look_up(
-        connection, {row.event.subject for row in rows if row.event.subject}, {row.event.resource for row in rows}
-    )
+    subjects = {row.event.subject for row in rows if row.event.subject}
+    snapshot.look_up(connection, subjects, {row.event.resource for row in rows})
     judged = [_judge(row, snapshot, now, future) for row in rows]
     kept = keep(connection, judged, version=snapshot.version, received_at=[row.received_at for row in rows])
     tally = Released(**{name: progress.get(name, 0) for name in asdict(Released())})
@@ -87,7 +88,7 @@ def _batch(
         result |= {"at": instant_text(rows[-1].received_at), "id": str(rows[-1].quarantine_id)}
     job_store.save_progress(connection, job.job_id, result)
     count(connection, kept)
-    return result
+    return result, subjects
 
 
 def _judge(row: Quarantined, catalog: Any, now: datetime, future: timedelta) -> Judged:

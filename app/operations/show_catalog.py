@@ -9,7 +9,8 @@ from sqlalchemy.engine import Connection
 
 from app.domain.errors import NotFound
 from app.domain.tenants import Tenant
-from app.storage import catalog_store, subscription_store, tenant_store
+from app.storage import alert_store, catalog_store, subscription_store, tenant_store
+from app.wire.alerts import alert_to_wire
 from app.wire.meters import meter_to_wire
 from app.wire.parsing import key_problem
 from app.wire.plans import plan_to_wire, version_to_wire
@@ -65,6 +66,14 @@ def show_subscription(connection: Connection, key: str, *, tenant_id: UUID | Non
     return subscription_to_wire(subscription, ZoneInfo(tenant.time_zone))
 
 
+def show_alert(connection: Connection, key: str, *, tenant_id: UUID | None = None) -> Shown | None:
+    """The alert; None where it does not watch the tenant named, and it alone."""
+    stored = alert_store.find(connection, key)
+    if stored is None or tenant_id not in (None, stored.tenant_id):
+        return None
+    return alert_to_wire(stored.alert)
+
+
 def tenant_id_of(connection: Connection, key: str) -> UUID:
     """Raises NotFound."""
     tenant = tenant_store.find(connection, key) if key_problem(key) is None else None
@@ -110,6 +119,13 @@ def list_tax_rates(connection: Connection, *, after: str | None, limit: int) -> 
 def list_plans(connection: Connection, *, after: str | None, limit: int, published_only: bool = False) -> list[Shown]:
     plans = catalog_store.list_plans(connection, after=after, limit=limit, published_only=published_only)
     return [plan_to_wire(plan, published_only=published_only) for plan in plans]
+
+
+def list_alerts(
+    connection: Connection, *, after: str | None, limit: int, tenant_id: UUID | None = None, plan: str | None = None
+) -> list[Shown]:
+    found = alert_store.list_alerts(connection, after=after, limit=limit, tenant_id=tenant_id, plan=plan)
+    return [alert_to_wire(stored.alert) for stored in found]
 
 
 def list_subscriptions(

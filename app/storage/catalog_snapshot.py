@@ -7,6 +7,7 @@ true as long as the version does.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -87,6 +88,20 @@ class CatalogCache:
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+        self._touched: tuple[set[str], set[UUID]] = set(), set()
+        self._touching = threading.Lock()
+
+    def touch(self, subjects: set[str], tenant_ids: set[UUID]) -> None:
+        """Remembers whose events were just kept: by their subjects, and the tenants of keys that name none."""
+        with self._touching:
+            self._touched[0].update(subjects)
+            self._touched[1].update(tenant_ids)
+
+    def take_touched(self) -> tuple[set[str], set[UUID]]:
+        """Whose events were kept in this process since this was last asked."""
+        with self._touching:
+            found, self._touched = self._touched, (set(), set())
+        return found
 
     def at_locked_version(self, connection: Connection) -> Snapshot:
         """The snapshot of the version that stands; no catalog change commits before this transaction does."""

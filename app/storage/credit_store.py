@@ -67,6 +67,18 @@ def open_grants(connection: Connection, tenant_id: UUID, kind: CreditKind, *, me
     return [_grant(row) for row in connection.execute(query.order_by(credit_grants.c.grant_id)).mappings()]
 
 
+def prepaid_grants(connection: Connection, tenant_ids: Sequence[UUID]) -> dict[UUID, list[Grant]]:
+    """Prepaid money and units of these tenants, spent and expired ones included and voided ones not, by tenant."""
+    query = sa.select(credit_grants).where(
+        credit_grants.c.tenant_id.in_(tenant_ids), credit_grants.c.kind.in_(("prepaid", "units")),
+        credit_grants.c.voided_at.is_(None),
+    )  # fmt: skip
+    found: dict[UUID, list[Grant]] = {}
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["tenant_id"], []).append(_grant(row))
+    return found
+
+
 def listing(
     connection: Connection, *, tenant_id: UUID | None, kind: str | None, after: tuple[UUID, UUID] | None, limit: int
 ) -> list[Grant]:

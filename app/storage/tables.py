@@ -267,6 +267,32 @@ credit_entries = _table(  # the ledger: rows are added and never change
     Index(None, "tenant_id", "document_id"),
 )  # fmt: skip
 
+# --- alerts -----------------------------------------------------------------------------------------------------------
+
+alerts = _table(
+    "alerts", "reference", _key("key"), Column("alert_id", Id, nullable=False), Column("tenant_id", Id, nullable=True),
+    _text("plan", ""), Column("enabled", sa.Boolean, nullable=False),
+    _text("definition"),  # JSON: the rest of it in the shape of the HTTP contract
+)  # fmt: skip
+
+alert_marks = _table(  # tenants with alerts whose use has changed since they were last looked at
+    "alert_marks", "distributed", _key("tenant_id", Id), Column("mark_id", Id, nullable=False),
+    _instant("marked_at"),  # since when it waits
+)  # fmt: skip
+
+alert_events = _table(  # each crossing once
+    "alert_events", "distributed", _key("tenant_id", Id), _key("alert_id", Id), _key("subscription"),
+    _key("threshold"), _key("round", Instant),  # the period in which it is noticed once
+    Column("event_id", Id, nullable=False), _text("alert"), _text("measure"), _text("meter"), _text("charge"),
+    _text("percent_of"), _amount("figure"), _amount("base", nullable=True), _text("unit"), _instant("period_start"),
+    _instant("period_end"), _instant("noticed_at"), _instant("receded_at", nullable=True),
+    Index(None, "event_id"),
+)  # fmt: skip
+
+alert_watch = _table(  # who looks at the alerts, and how far it is; one row
+    "alert_watch", "local", _key("name"), _text("leased_by"), _instant("leased_until"), _instant("swept_at"),
+)  # fmt: skip
+
 # --- work -------------------------------------------------------------------------------------------------------------
 
 jobs = _table(

@@ -10,9 +10,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 
-def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
-    """How many of the rows were new; those whose key was there stay as they are."""
-    if not rows:
-        return 0
+def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes the rows whose keys are not there; the others stay as they are."""
+    if rows:
+        connection.execute(_insert(connection, table), list(rows))
+
+
+def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """True where the row was written; False where one of its key was there, which stays as it is."""
+    # Of an insert the drivers do not all say how many rows there were.
+    written = _insert(connection, table).values(row).returning(*table.primary_key)
+    return connection.execute(written).first() is not None
+
+
+def _insert(connection: Connection, table: Table) -> Any:
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return int(connection.execute(insert(table).on_conflict_do_nothing(), list(rows)).rowcount)
+    return insert(table).on_conflict_do_nothing()

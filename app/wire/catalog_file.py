@@ -23,10 +23,12 @@ from typing import Any
 
 import yaml
 
+from app.domain.alerts import Alert
 from app.domain.catalog import MeterEntry
 from app.domain.errors import FieldProblem, InvalidInput
 from app.domain.events import has_forbidden_text
 from app.domain.tenants import NamedTaxRate, Resource
+from app.wire.alerts import alert_from_wire
 from app.wire.meters import meter_from_wire
 from app.wire.parsing import MAX_DEPTH, NumberText, escaped
 from app.wire.plans import PlanWish, plan_from_wire, publication_from_wire
@@ -35,7 +37,7 @@ from app.wire.subscriptions import SubscriptionWish, subscription_from_wire
 from app.wire.tax_rates import tax_rate_from_wire
 from app.wire.tenants import TenantWish, tenant_from_wire
 
-SECTIONS = ("tenants", "resources", "meters", "tax_rates", "plans", "subscriptions")
+SECTIONS = ("tenants", "resources", "meters", "tax_rates", "plans", "subscriptions", "alerts")
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -75,6 +77,7 @@ class CatalogFile:
     plans: tuple[PlanWish, ...]
     publications: tuple[tuple[str, datetime], ...]
     subscriptions: tuple[SubscriptionWish, ...]
+    alerts: tuple[Alert, ...]
 
     def fault(self, pointer: str, detail: str) -> FileProblem:
         """The fault at a pointer such as "#/plans/standard/name", or at the nearest place above it that is there."""
@@ -96,6 +99,7 @@ def parse_catalog_file(text: str, name: str) -> CatalogFile:
         publications=tuple(document.publications(sections)),
         plans=tuple(document.objects(sections, "plans", plan_from_wire)),
         subscriptions=tuple(document.objects(sections, "subscriptions", subscription_from_wire)),
+        alerts=tuple(document.objects(sections, "alerts", alert_from_wire)),
     )  # fmt: skip
     document.check_subjects(file.tenants)
     document.raise_if_faulty()

@@ -18,6 +18,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain.alerts import BASES, MAX_THRESHOLDS, MEASURES
 from app.domain.charge_models.models import DAY_NAMES
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH
@@ -56,6 +57,7 @@ def catalog_schema() -> Schema:
         "tax_rates": _section("VAT rates that charges and tenants name.", "tax_rate"),
         "plans": _section("Plans: what is charged for, at which price.", "plan"),
         "subscriptions": _section("Which tenant is on which plan, and since when.", "subscription"),
+        "alerts": _section("Thresholds that are noticed when a tenant crosses them.", "alert"),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -72,6 +74,7 @@ def catalog_schema() -> Schema:
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
             "discount": _discount(), "subscription": _subscription(), "overrides": _overrides(),
             "change": _change(), "trial": _trial(), "late_usage": _late_usage(),
+            "alert": _alert(),
         },
     }  # fmt: skip
 
@@ -619,3 +622,30 @@ def _overrides() -> Schema:
         "additionalProperties": charge,
     }
     return _object("Differences from the plan.", required={}, optional={"charges": by_key})
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------------
+
+
+def _alert() -> Schema:
+    threshold = _decimal("Reached, it is crossed; of what is left, from above.", "80", "100")
+    return _object(
+        "What is watched, of one tenant or of every tenant of a plan.",
+        required={
+            "measure": _choice("`quantity`: what is used of the meter in the billing period; `amount`: what the period "
+                               "comes to so far, before tax; `balance`: what is left.", MEASURES),
+            "thresholds": _list("Each is noticed once.", threshold, minItems=1, maxItems=MAX_THRESHOLDS),
+        },
+        optional={
+            "tenant": _key("The tenant; it or the plan is needed."),
+            "plan": _key("The plan whose tenants are watched, each by itself."),
+            "meter": _key("What is used, or is left. Of an amount: only what is charged for this meter."),
+            "charge": _key("Of an amount: only this charge."),
+            "percent_of": _choice("The thresholds are percentages of the tenant's allowance or limit.", BASES),
+            "recurring": {"description": "Noticed once in each billing period; false: once for ever.",
+                          "type": "boolean", "default": True},
+            "enabled": {"description": "False: it is kept, and nothing is noticed.", "type": "boolean",
+                        "default": True},
+            "key": _OWN_KEY,
+        },
+    )  # fmt: skip

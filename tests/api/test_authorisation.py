@@ -61,6 +61,7 @@ class Things:
     number: str
     draft: str
     credit: str
+    alert: str
     run: str
     simulation: str
     job: str
@@ -207,6 +208,23 @@ BUT_HEAD: tuple[Route, ...] = (
             Ask(asked("/v1/subscriptions", tenant="{tenant}"), "own"),
             Ask(asked("/v1/subscriptions", plan="{plan}"), "listed", missing=(200,)),
         ),
+    ),
+    *noun(
+        "/v1/alerts", "alert", "own", "tenant", "plan",
+        listed=(
+            Ask(asked("/v1/alerts", tenant="{tenant}"), "own"),
+            Ask(asked("/v1/alerts", plan="{plan}"), "listed", missing=(200,)),
+        ),
+    ),
+    Route(
+        "GET", "/v1/alert-events", ("read",),
+        (
+            Ask(asked("/v1/alert-events"), "listed"),
+            Ask(asked("/v1/alert-events", tenant="{tenant}"), "own"),
+            Ask(asked("/v1/alert-events", alert="{alert}"), "own", **EMPTY),
+            Ask(asked("/v1/alert-events", **ALL_TIME), "listed"),
+        ),
+        ("tenant", "alert", "start", "end"),
     ),
     Route(
         "POST", "/v1/plans/{key}/publish", ("admin",),
@@ -520,8 +538,20 @@ def stock(api: Api) -> dict[Whose, Things]:
         api.put(f"/v1/plans/{plan}", PLAN | {"name": name, "charges": [UNPUBLISHED]})
     job = api.post("/v1/quarantine/releases", {"reason": "unmeasurable"})
     assert job["status"] == "done"
+    _stock_alerts(api)
     own, other = (_things(api, key, job["id"]) for key in KWH)
     return {"own": own, "other": other, "missing": _missing(own)}
+
+
+def _stock_alerts(api: Api) -> None:
+    """An alert for each tenant, and what it has noticed."""
+    for key, (_, threshold, _) in KWH.items():
+        alert = {"tenant": key, "measure": "quantity", "meter": "energy", "thresholds": [threshold]}
+        api.put(f"/v1/alerts/{key}-alert", alert)
+    deadline = time.monotonic() + 30
+    while len(api.get("/v1/alert-events")["data"]) < len(KWH):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _stock_catalog(api: Api, key: str) -> None:
@@ -582,13 +612,13 @@ def _things(api: Api, key: str, job: str) -> Things:
         for name, path, thing in (
             ("tenant", "tenants", key), ("resource", "resources", f"{key}-post"), ("meter", "meters", "energy"),
             ("tax_rate", "tax-rates", "standard"), ("plan", "plans", "standard"),
-            ("subscription", "subscriptions", f"{key}-sub"),
+            ("subscription", "subscriptions", f"{key}-sub"), ("alert", "alerts", f"{key}-alert"),
         )
     }  # fmt: skip
     return Things(
         tenant=key, subject=f"{key}-badge", resource=f"{key}-post", subscription=f"{key}-sub", event=f"{key}-posted",
         cancellable=f"{key}-cancellable", issued=issued["id"], number=issued["number"], draft=draft["id"],
-        simulation=simulated(api, key), credit=credit["id"],
+        simulation=simulated(api, key), credit=credit["id"], alert=f"{key}-alert",
         run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, grant=_granted(api, key),
         put=put,
     )  # fmt: skip
@@ -614,7 +644,7 @@ def _missing(like: Things) -> Things:
     return Things(
         tenant="nowhere", subject="nowhere-badge", resource="nowhere-post", subscription="nowhere-sub",
         event="nowhere-posted", cancellable="nowhere-cancellable", issued=nothing[0], number="1999-000001",
-        draft=nothing[1], credit=nothing[2], run=str(UUID(int=4)), job=str(UUID(int=5)),
+        draft=nothing[1], credit=nothing[2], alert="nowhere-alert", run=str(UUID(int=4)), job=str(UUID(int=5)),
         simulation=str(UUID(int=6)),
         grant=public_id("cg", UUID(int=6), UUID(int=6)),
         meter="nowhere-meter", tax_rate="nowhere-rate", plan="nowhere-plan", put=put,
@@ -645,6 +675,7 @@ def _texts_about(api: Api, key: str) -> Iterator[str]:
     for path in (
         f"/v1/tenants/{key}", f"/v1/resources/{key}-post", f"/v1/subscriptions/{key}-sub", f"/v1/events?tenant={key}",
         f"/v1/invoices?buyer={key}", f"/v1/tenants/{key}/preview", f"/v1/credit-grants?tenant={key}",
+        f"/v1/alerts?tenant={key}", f"/v1/alert-events?tenant={key}",
         f"/v1/usage?meter=energy&tenant={key}&group_by=station,resource,tenant",
     ):  # fmt: skip
         yield from _leaves(api.call("GET", path).json())
@@ -772,12 +803,13 @@ class Matrix:
 
 
 def rows(database: Database) -> dict[str, list[str]]:
-    """All that is kept, but for files: those are rendered when they are first asked for."""
+    """All that is kept, but for files, which are rendered when they are first asked for, and for what a worker notes of
+    whom it has looked at."""
     with database.engine.connect() as connection:
         return {
             table.name: sorted(map(repr, connection.execute(sa.select(table))))
             for table in metadata.sorted_tables
-            if table.name != "invoice_files"
+            if table.name not in ("invoice_files", "alert_watch", "alert_marks")
         }
 
 

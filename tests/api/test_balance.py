@@ -38,7 +38,7 @@ def test_what_is_used_what_is_free_and_what_the_limit_leaves(api: Api) -> None:
     assert found == {
         "tenant": "acme", "meter": "energy", "unit": "kWh", "has_access": True, "reason": None, "used": "130",
         "allowance": "100", "allowance_left": "0", "limit": "500", "limit_left": "370", "period": stretch,
-        "resets_at": "2026-11-30T23:00:00Z",
+        "resets_at": "2026-11-30T23:00:00Z", "prepaid_left": {"units": "0", "amount": "0.00", "currency": "EUR"},
         "charges": [{"subscription": "acme-1", "charge": "energy", "stretch": stretch, "used": "130",
                      "allowance": "100", "allowance_left": "0", "limit": "500", "limit_left": "370"}],
     }  # fmt: skip
@@ -153,6 +153,22 @@ def test_every_aggregation_has_a_balance(api: Api, aggregation: str, used: str) 
     for day, kwh in (("2026-11-03", "7"), ("2026-11-04", "1"), ("2026-11-05", "4")):
         use(api, kwh, day=day)
     assert balance(api)["used"] == used
+
+
+def test_what_is_left_of_prepaid_units_and_money(api: Api) -> None:
+    """60 kWh are granted and 25 of them used beyond the 100 free ones; 80.00 and 5.00 are granted, the 5.00 expired."""
+    set_up(api, [INCLUDED])
+    grant = {"tenant": "acme", "kind": "prepaid"}
+    api.post("/v1/credit-grants", grant | {"kind": "units", "amount": "60", "meter": "energy"})
+    api.post("/v1/credit-grants", grant | {"amount": "80.00"})
+    api.post("/v1/credit-grants", grant | {"amount": "5.00", "expires_at": "2026-11-24"})
+    assert balance(api)["prepaid_left"] == {"units": "60", "amount": "85.00", "currency": "EUR"}
+    api.clock.set("2026-11-24T12:00:00+00:00")
+    use(api, "125")
+    assert balance(api)["prepaid_left"] == {"units": "35", "amount": "80.00", "currency": "EUR"}
+    assert balance(api, meter="sessions")["prepaid_left"]["units"] == "0"
+    use(api, "300")
+    assert balance(api)["prepaid_left"]["units"] == "0"
 
 
 def test_a_cancelled_event_gives_its_units_back(api: Api) -> None:

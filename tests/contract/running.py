@@ -11,6 +11,7 @@ import copy
 import json
 import os
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ from app.main import create_app
 from app.operations.authenticate import create_key
 from app.settings import Settings
 from app.storage.database import Database
-from tests.service import ADMIN_KEY, PER_UNIT, Clock, event, service, set_up
+from tests.service import ADMIN_KEY, PER_UNIT, Api, Clock, event, service, set_up
 
 NOW = "2026-11-23T12:00:00+00:00"
 EXAMPLES = int(os.environ.get("QUOTEPART_CONTRACT_EXAMPLES", "0"))
@@ -99,6 +100,7 @@ def seed(database_url: str) -> None:
         api.post("/v1/events/cancellations", {"tenant": "acme", "source": "/chargers/12", "id": "s-4"})
         for kind in ("prepaid", "promotional"):
             api.post("/v1/credit-grants", {"tenant": "acme", "kind": kind, "amount": "1"})
+        _seed_alert(api)
         api.bill("2026-02-01", plans=["standard"])
         api.bill("2026-03-01", plans=["standard"], issue=False)
         api.bill("2026-11-01", plans=["standing"], issue=False)
@@ -107,6 +109,16 @@ def seed(database_url: str) -> None:
         api.put(
             "/v1/plans/standard", plan | {"charges": [energy, _ACCESS | {"model": {"type": "flat", "amount": "21"}}]}
         )
+
+
+def _seed_alert(api: Api) -> None:
+    """An alert, and what it has noticed."""
+    wish = {"tenant": "acme", "measure": "amount", "thresholds": ["1"]}
+    api.put("/v1/alerts/acme-amount", wish)
+    deadline = time.monotonic() + 30
+    while not api.get("/v1/alert-events")["data"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def new_key(database_url: str, *scopes: Scope, tenant: str = "") -> str:
@@ -233,6 +245,8 @@ def _closed(document: dict[str, Any]) -> dict[str, Any]:
 # for any other reason it may not be refused.
 _RULES = (
     r"[Tt]here is no (tenant|plan|meter|tax rate) ['\"].*", r"the plan has no charge .*",
+    r"stands here twice", r"an alert watches either .*", r"an amount (is a meter's|has no) .*", r"what is left is .*",
+    r"only an amount is .*", r"name the meter whose .*",
     r"plan .* has no published version( yet| \d+)",
     r"plan .* (is in \w+, the tenant in|has no)", r"is in \w{3}, the tenant in \w{3}",
     r"(Subscription|The version) .*prices .*",

@@ -18,7 +18,7 @@ from tests.service import Api, service
 ROOTS: list[tuple[str, dict[str, Any]]] = [
     *((f"get_page_{noun}", {}) for noun in ("tenant", "resource", "meter", "tax_rate", "plan", "subscription")),
     ("get_events", {}), ("get_quarantine", {}), ("get_invoices", {"query.status": "draft"}), ("get_invoices", {}),
-    ("get_credit_grants", {}),
+    ("get_credit_grants", {}), ("get_page_alert", {}), ("get_alert_events", {}),
     ("post_credit_grant", {"body": {"tenant": "acme", "kind": "prepaid", "amount": "1"}}),
     ("post_billing_run", {"body": {"through": "2026-11-01", "dry_run": True}}),
 ]  # fmt: skip

@@ -144,6 +144,13 @@ FULL: dict[str, Any] = {
             }},
         },
     },
+    "alerts": {
+        "near": {
+            "key": "near", "tenant": "garage", "measure": "quantity", "meter": "energy", "thresholds": ["80", 100],
+            "percent_of": "allowance", "recurring": False, "enabled": True,
+        },
+        "dear": {"plan": "basic", "measure": "amount", "charge": "energy", "thresholds": ["50.00"]},
+    },
 }  # fmt: skip
 """A catalog with every field there is."""
 
@@ -257,6 +264,7 @@ OF_MEANING = re.compile(
     r"has at most \d+ decimals|category .* is|minimum is above|is 0 or more|is above 0|at most \d+ decimals|"
     r"another charge has the key|another cell has|hours (lie|begin)|tier|"
     r"must be the name of a time zone|not a time that exists|"
+    r"an alert watches|whose (quantity|balance) is watched|only an amount is|an amount (is a|has no)|what is left is|"
     r"cannot be printed|is no expression|is longer than|must be a number within bounds"
 )
 """Faults of what is said, not of its form: these the schema may miss."""

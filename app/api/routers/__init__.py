@@ -1,5 +1,7 @@
 """The routes of /v1, by noun."""
 
-from app.api.routers import billing, catalog, credit, events, simulations, usage
+from app.api.routers import alerts, billing, catalog, credit, events, simulations, usage
 
-ROUTERS = (catalog.router, events.router, usage.router, billing.router, credit.router, simulations.router)
+ROUTERS = (
+    catalog.router, events.router, usage.router, alerts.router, billing.router, credit.router, simulations.router,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tenants, resources, meters, tax rates, plans and subscriptions: read, put, patched and listed in one way.
+"""Tenants, resources, meters, tax rates, plans, subscriptions and alerts: read, put, patched and listed in one way.
 
 A key bound to a tenant reads that tenant, its resources and subscriptions, and what is published for all; it changes
 nothing here.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from sqlalchemy.engine import Connection
@@ -48,6 +49,7 @@ from app.operations.catalog_change import Saved, check_precondition, found_or_mi
 from app.operations.change_plan import change_plan
 from app.operations.list_late_usage import late_usage_of
 from app.operations.publish_plan import publish_plan
+from app.operations.put_alert import put_alert
 from app.operations.put_meter import put_meter
 from app.operations.put_plan import put_plan
 from app.operations.put_resource import put_resource
@@ -55,6 +57,7 @@ from app.operations.put_subscription import put_subscription
 from app.operations.put_tax_rate import put_tax_rate
 from app.operations.put_tenant import put_tenant
 from app.storage.database import Database
+from app.wire.alerts import alert_from_wire
 from app.wire.meters import meter_from_wire
 from app.wire.parsing import key_problem
 from app.wire.plans import plan_from_wire, publication_from_wire
@@ -250,15 +253,27 @@ def _conflicts(noun: Noun) -> list[int]:
 
 
 def _list_subscriptions(connection: Connection, page: Page, caller: Caller, filters: dict[str, str]) -> list[Shown]:
-    tenant_id = caller.tenant_id
-    key = filters.get("tenant")
-    if key is not None:
-        if caller.tenant_key not in (None, key):
-            raise NotFound(f"There is no tenant {key!r}.", key=key)
-        tenant_id = show_catalog.tenant_id_of(connection, key)
     return show_catalog.list_subscriptions(
-        connection, after=page.after, limit=page.limit, tenant_id=tenant_id, plan=filters.get("plan")
-    )
+        connection, after=page.after, limit=page.limit, tenant_id=_tenant_id(connection, caller, filters),
+        plan=filters.get("plan"),
+    )  # fmt: skip
+
+
+def _list_alerts(connection: Connection, page: Page, caller: Caller, filters: dict[str, str]) -> list[Shown]:
+    return show_catalog.list_alerts(
+        connection, after=page.after, limit=page.limit, tenant_id=_tenant_id(connection, caller, filters),
+        plan=filters.get("plan"),
+    )  # fmt: skip
+
+
+def _tenant_id(connection: Connection, caller: Caller, filters: dict[str, str]) -> UUID | None:
+    """The tenant that the list is narrowed to: the one asked for, or the caller's own."""
+    key = filters.get("tenant")
+    if key is None:
+        return caller.tenant_id
+    if caller.tenant_key not in (None, key):
+        raise NotFound(f"There is no tenant {key!r}.", key=key)
+    return show_catalog.tenant_id_of(connection, key)
 
 
 def _show_tenant(connection: Connection, key: str, caller: Caller) -> Shown | None:
@@ -329,9 +344,18 @@ SUBSCRIPTIONS = Noun(
            "late_usage": link("get_late_usage", "What was used otherwise than billed.", path__key=_OWN_KEY)},
 )  # fmt: skip
 
+ALERTS = Noun(
+    "alert", "Alert", "acme-energy",
+    lambda connection, key, caller: show_catalog.show_alert(connection, key, tenant_id=caller.tenant_id),
+    _list_alerts,
+    lambda db, sent: put_alert(db, alert_from_wire(sent.key, sent.body), now=sent.now, if_match=sent.if_match),
+    ("tenant", "plan"),
+    links={"events": link("get_alert_events", "What it has noticed.", query__alert=_OWN_KEY)},
+)  # fmt: skip
+
 for _path, _noun in (
     ("/tenants", TENANTS), ("/resources", RESOURCES), ("/meters", METERS), ("/tax-rates", TAX_RATES),
-    ("/plans", PLANS), ("/subscriptions", SUBSCRIPTIONS),
+    ("/plans", PLANS), ("/subscriptions", SUBSCRIPTIONS), ("/alerts", ALERTS),
 ):  # fmt: skip
     _add_routes(_path, _noun)
 

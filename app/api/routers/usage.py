@@ -92,7 +92,7 @@ async def get_balance(key: str, request: Request, caller: Caller = Depends(requi
             raise InvalidInput.at("meter", "name the meter: ?meter=energy")
         make_ready(request, meter)
         found = read_balance(database(request), caller, tenant=key, meter=meter, now=now(request))
-        return balance_to_wire(found.tenant, found.meter, found.balance)
+        return balance_to_wire(found.tenant, found.meter, found.balance, found.prepaid)
 
     return json_answer(await run_in_threadpool(work))
 
