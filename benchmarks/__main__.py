@@ -25,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from app.observability.metrics import RETRIES
+from benchmarks import billing
 from benchmarks.alerts import ingest_watched, look_at_tenants
 from benchmarks.balance import ask_balance
 from benchmarks.closing import close_month
@@ -35,8 +36,8 @@ from benchmarks.rating import measure_rating_lines_per_second
 from benchmarks.stream import Stream, StreamKind, make_stream
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("ingestion", "closing", "balance", "alerts", "rating", "documents")
-OF_A_DATABASE = ("ingestion", "closing", "balance", "alerts")
+PARTS = ("ingestion", "closing", "billing", "balance", "alerts", "rating", "documents")
+OF_A_DATABASE = ("ingestion", "closing", "billing", "balance", "alerts")
 KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
 STREAMS: tuple[StreamKind, ...] = ("live", "ordered")
 
@@ -217,6 +218,29 @@ class Bench:
         both = Rate(sum(item.per_second for item in watched) / 2)
         self._add_rate("ingest live, HTTP, all tenants watched", kind, both, bare, "nobody watched")
 
+    def billing(self, places: Places) -> None:
+        """Simulating and closing subscriptions of five charges, beside bare aggregates; see benchmarks/billing.py."""
+        options, kind = self.options, places.kind
+        many = options.subscriptions
+        self.step(f"{kind}: {many} subscriptions of five charges, {many * options.events_each} events")
+        with places.empty() as url:
+            billing.fill(url, subscriptions=many, events_each=options.events_each)
+            for what, named in (
+                ("simulate", f"simulate {many} x 5 charges, old and new"),
+                ("close", f"close {many} x 5 charges"),
+            ):
+                self.step(f"{kind}: {named}")
+                found = billing.measure(url, what)
+                beside = (
+                    ("sum of the buckets", found.buckets_seconds), ("sum of the events", found.events_seconds),
+                )  # fmt: skip
+                for reference, seconds in beside:
+                    self.figures.append(
+                        Figure(named, kind, found.seconds, "seconds", found.seconds / seconds, reference)
+                    )
+                self.figures.append(Figure(named, kind, many / found.seconds, "subscriptions/s"))
+                self.add(Figure(f"{named}: memory", kind, found.memory_bytes / 2**20, "MiB"))
+
     def rating(self) -> None:
         self.step("rating")
         self.add(Figure("rate a line of five tiers", "", measure_rating_lines_per_second(), "lines/s"))
@@ -270,6 +294,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=40_000, help="events of a stream (default 40,000)")
     parser.add_argument("--single", type=int, default=3_000, help="events sent one by one (default 3,000)")
     parser.add_argument("--tenants", type=int, default=1_000, help="tenants (default 1,000)")
+    parser.add_argument(
+        "--subscriptions", type=int, default=500, help="of five charges each, to be billed (default 500)"
+    )
+    parser.add_argument("--events-each", type=int, default=200, help="events of each of them (default 200)")
     parser.add_argument(
         "--writers", type=int, default=0, help="writing threads in process (default 1 SQLite, 2 PostgreSQL)"
     )

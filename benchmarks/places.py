@@ -84,6 +84,17 @@ class Places:
         finally:
             self._remove(name)
 
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """The URL of a database without a schema."""
+        self._made += 1
+        name = f"empty_{self._made}"
+        url = self._new(name)
+        try:
+            yield url
+        finally:
+            self._remove(name)
+
     def _new(self, name: str) -> str:
         if self.kind == "sqlite":
             return f"sqlite:///{self._directory / name}.db"

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
 from app.domain.billing import BillingPeriod, Versions, extend_instants, period_between
-from app.domain.errors import CannotBill
+from app.domain.errors import CannotBill, NotFound
 from app.domain.invoices import InvoiceLine, Party
 from app.domain.meters import Meter
 from app.domain.periods import Period, local_date
 from app.domain.plans import PlanCharge
 from app.domain.subscriptions import Subscription, terms_in_force
 from app.domain.tax import OUT_OF_SCOPE, TaxRate
-from app.domain.tenants import Tenant
+from app.domain.tenants import NamedTaxRate, Tenant
 from app.observability import metrics
 from app.operations.rate_period import Billable, RatedCharge, meters_by_key, rate_billable
-from app.storage import billing_store, catalog_store, tenant_store
+from app.storage import billing_store, catalog_store, subscription_store, tenant_store
+
+_NO_SELLER = "No tenant is the operator, so there is no seller: set `operator` on one tenant."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Books:
     seller: Tenant
     versions: Versions
     meters: dict[str, Meter]
+    tax_rates: Mapping[str, NamedTaxRate]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -49,9 +53,34 @@ def books_of(connection: Connection, subscription: Subscription) -> Books:
     seller = tenant_store.operator(connection)
     assert buyer is not None
     if seller is None:
-        raise CannotBill("No tenant is the operator, so there is no seller: set `operator` on one tenant.")
+        raise CannotBill(_NO_SELLER)
     versions = catalog_store.versions_by_plan(connection, sorted(subscription.plans))
-    return Books(subscription, buyer, seller, versions, meters_by_key(connection))
+    return Books(subscription, buyer, seller, versions, meters_by_key(connection), catalog_store.tax_rates(connection))
+
+
+class Desk:
+    """The books of several subscriptions: what they have in common is read once. It is good for the transaction that
+    made it, in which their rows are locked."""
+
+    def __init__(self, connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -> None:
+        found = subscription_store.of_tenants(connection, sorted({tenant_id for tenant_id, _ in keys}))
+        self._subscriptions = {(item.tenant_id, item.subscription_id): item for item in found}
+        buyers = tenant_store.find_many(connection, {tenant_id for tenant_id, _ in keys})
+        self._buyers = {item.tenant_id: item for item in buyers}
+        self._seller = tenant_store.operator(connection)
+        plans = {plan for key in keys if key in self._subscriptions for plan in self._subscriptions[key].plans}
+        self._versions = catalog_store.versions_by_plan(connection, sorted(plans))
+        self._meters = meters_by_key(connection)
+        self._tax_rates = catalog_store.tax_rates(connection)
+
+    def books(self, tenant_id: UUID, subscription_id: UUID) -> Books:
+        """Raises NotFound, or CannotBill where there is no operator."""
+        subscription = self._subscriptions.get((tenant_id, subscription_id))
+        if subscription is None:
+            raise NotFound("There is no such subscription.")
+        if self._seller is None:
+            raise CannotBill(_NO_SELLER)
+        return Books(subscription, self._buyers[tenant_id], self._seller, self._versions, self._meters, self._tax_rates)
 
 
 def period_at(
@@ -85,17 +114,17 @@ def charge_lines(connection: Connection, books: Books, items: Sequence[Billable]
         return [
             charge_line(
                 books, item, rate_billable(connection, item, tenant_id=books.buyer.tenant_id, meters=books.meters),
-                tax_of(connection, books, item.charge, item.stretch),
+                tax_of(books, item.charge, item.stretch),
             )
             for item in items
         ]  # fmt: skip
 
 
-def tax_of(connection: Connection, books: Books, charge: PlanCharge, stretch: Period) -> TaxRate:
+def tax_of(books: Books, charge: PlanCharge, stretch: Period) -> TaxRate:
     """The charge's tax rate, else the seller's default, else none for a seller without VAT number."""
     seller = books.seller
     has_vat = seller.legal is not None and bool(seller.legal.vat_number)
-    rates = catalog_store.tax_rates(connection)
+    rates = books.tax_rates
     key = charge.tax or seller.default_tax
     if not key and not has_vat:
         return OUT_OF_SCOPE

@@ -22,7 +22,7 @@ from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, nu
 from app.domain.money import ZERO
 from app.domain.periods import Period
 from app.domain.tax import TaxGroup, summed_groups
-from app.operations.billing_books import Books, books_of, party
+from app.operations.billing_books import Books, Desk, books_of, party
 from app.operations.correct_period import Correction, corrections_at, credit_line, difference_line
 from app.operations.due_lines import due_before, instants_through, lines_due
 from app.operations.issue_invoice import issue_draft
@@ -53,13 +53,22 @@ def open_books(connection: Connection, tenant_id: UUID, subscription_id: UUID) -
     return books_of(connection, subscription)
 
 
+def open_desk(connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -> Desk:
+    """The books of several subscriptions, all rows locked that closing them locks, in the order in which it does: so
+    that whoever closes some of them waits before it has anything that another waits for."""
+    hold_version(connection)
+    billing_store.lock_subscriptions(connection, keys)
+    credit_store.lock_accounts(connection, {tenant_id for tenant_id, _ in keys})
+    return Desk(connection, keys)
+
+
 def close_period(
     connection: Connection, tenant_id: UUID, subscription_id: UUID, at: datetime, *, issue: bool, now: datetime,
-    terms_days: int,
+    terms_days: int, desk: Desk | None = None,
 ) -> Closed:  # fmt: skip
     """Closes the instant, unless it is closed already. Raises EarlierPeriodOpen: a subscription's instants go in
     order."""
-    books = open_books(connection, tenant_id, subscription_id)
+    books = _books(connection, tenant_id, subscription_id, desk)
     rows = _rows_through(connection, books, at)
     row = next((item for item in rows if item.at == at), None)
     if row is None or row.status != "open":
@@ -91,10 +100,10 @@ def close_period(
 
 def correct_only(
     connection: Connection, tenant_id: UUID, subscription_id: UUID, *, through: datetime, issue: bool, now: datetime,
-    terms_days: int,
+    terms_days: int, desk: Desk | None = None,
 ) -> Closed:  # fmt: skip
     """Credits what earlier periods owe back; bills what they owe more where no next invoice will come to carry it."""
-    books = open_books(connection, tenant_id, subscription_id)
+    books = _books(connection, tenant_id, subscription_id, desk)
     found = corrections_at(connection, books, through)
     documents = _credit(connection, books, found, through, issue=issue, now=now, terms_days=terms_days)
     more = [item for item in found if item.is_for_next]
@@ -108,6 +117,12 @@ def correct_only(
             draft_invoice = _invoice(connection, books, lines, lines[0].period, place)
             documents.append(_save(connection, draft_invoice, place, issue=issue, now=now, terms_days=terms_days))
     return Closed(tuple(documents))
+
+
+def _books(connection: Connection, tenant_id: UUID, subscription_id: UUID, desk: Desk | None) -> Books:
+    return (
+        open_books(connection, tenant_id, subscription_id) if desk is None else desk.books(tenant_id, subscription_id)
+    )
 
 
 def _slot(found: Sequence[Correction]) -> str:

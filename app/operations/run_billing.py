@@ -1,4 +1,4 @@
-"""Works through every billing instant that is due, each in a transaction of its own, oldest first per subscription.
+"""Works through every billing instant that is due, oldest first per subscription, several in one transaction.
 
 A run is a job: it survives the process that works on it, and any number of processes may work on runs over the same
 subscriptions at once. What one of them has closed the others find closed.
@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.errors import BillingError, FieldProblem, InvalidInput, ThroughInFuture
+from app.domain.errors import BillingError, CannotBill, FieldProblem, InvalidInput, ThroughInFuture
 from app.domain.events import instant_text
 from app.domain.ids import new_id
 from app.domain.subscriptions import BILL_LATE_USAGE, Subscription
 from app.observability import metrics
 from app.observability.logs import bound
-from app.operations.close_period import Closed, close_period, correct_only
+from app.operations.billing_books import Desk
+from app.operations.close_period import Closed, close_period, correct_only, open_desk
 from app.operations.find_due import Due, Work, work_of
 from app.operations.list_late_usage import list_late_usage
 from app.operations.list_unpriced import list_unpriced
@@ -32,6 +33,11 @@ from app.storage.database import Database
 
 JOB_KIND = "billing_run"
 _MAX_FAILURES_LISTED = 100
+_MOST_TOGETHER = 50
+_LONGEST_TOGETHER_SECONDS = 0.25
+"""Several instants share a transaction, but for no longer than this: use is waiting to be written meanwhile."""
+_EARLIER_FAILED = "an earlier period of this subscription failed"
+One = TypeVar("One", Due, Subscription)
 _log = logging.getLogger("quotepart.billing")
 
 
@@ -115,56 +121,109 @@ def _steps(
     blocked: set[UUID] = set()
     closed: set[UUID] = set()
 
-    def attempt(name: str, change: Callable[[Connection], Closed]) -> Closed | str:
-        """What was made, or why nothing was."""
-        try:
-            return database.write(change)
-        except BillingError as error:
-            return error.detail
-        except Exception:
-            _log.exception("unexpected error while billing", extra={"subscription": name})
-            return "unexpected error; it was logged"
-
-    def close(one: Due) -> None:
+    def close(connection: Connection, one: Due, desk: Desk | None) -> Closed:
         if one.subscription_id in blocked:
-            tracker.fail(one.tenant, one.subscription, one.at, "an earlier period of this subscription failed")
-            return
-        began = time.perf_counter()
-        made = attempt(
-            one.subscription,
-            lambda connection: close_period(
-                connection, one.tenant_id, one.subscription_id, one.at, issue=run.issue, now=clock(),
-                terms_days=terms_days,
-            ),
+            raise CannotBill(_EARLIER_FAILED)
+        return close_period(
+            connection, one.tenant_id, one.subscription_id, one.at, issue=run.issue, now=clock(),
+            terms_days=terms_days, desk=desk,
         )  # fmt: skip
+
+    def correct(connection: Connection, one: Subscription, desk: Desk | None) -> Closed:
+        return correct_only(
+            connection, one.tenant_id, one.subscription_id, through=run.through, issue=run.issue, now=clock(),
+            terms_days=terms_days, desk=desk,
+        )  # fmt: skip
+
+    def note_closed(one: Due, made: Closed | str, seconds: float) -> None:
         if isinstance(made, str):
             blocked.add(one.subscription_id)
             tracker.fail(one.tenant, one.subscription, one.at, made)
             return
         closed.add(one.subscription_id)
-        metrics.CLOSING_SECONDS.observe(time.perf_counter() - began)
+        metrics.CLOSING_SECONDS.observe(seconds)
         _count_issued(made)
         tracker.close()
 
-    def correct(one: Subscription) -> None:
-        if one.subscription_id in closed or one.subscription_id in blocked:
-            return
-        made = attempt(
-            one.key,
-            lambda connection: correct_only(
-                connection, one.tenant_id, one.subscription_id, through=run.through, issue=run.issue, now=clock(),
-                terms_days=terms_days,
-            ),
-        )  # fmt: skip
+    def note_corrected(one: Subscription, made: Closed | str, _seconds: float) -> None:
         if isinstance(made, str):
             tracker.fail(one.tenant, one.key, None, made, counts=False)
             return
         _count_issued(made)
 
-    for due in work.due:
-        yield lambda one=due: close(one)  # type: ignore[misc]
-    for subscription in work.subscriptions:
-        yield lambda one=subscription: correct(one)  # type: ignore[misc]
+    yield from _together(database, work.due, close, note_closed)
+    left = [one for one in work.subscriptions if one.subscription_id not in closed | blocked]
+    yield from _together(database, left, correct, note_corrected)
+
+
+def _together(
+    database: Database, items: Sequence[One], work: Callable[[Connection, One, Desk | None], Closed],
+    note: Callable[[One, Closed | str, float], None],
+) -> Iterator[Callable[[], None]]:  # fmt: skip
+    """Steps that work off all items in order: as many in one transaction as come within a moment. `note` is told, once
+    that is durable, what was made of each or why nothing was, and how many seconds it took."""
+    position = 0
+
+    def step() -> None:
+        nonlocal position
+        made = _tried(database, items[position : position + _MOST_TOGETHER], work)
+        for one, result, seconds in made:
+            note(one, result, seconds)
+        position += len(made)
+
+    while position < len(items):
+        yield step
+
+
+def _tried(
+    database: Database, items: Sequence[One], work: Callable[[Connection, One, Desk | None], Closed]
+) -> list[tuple[One, Closed | str, float]]:
+    """What was made of the first of the items; of each alone where together an error came that nobody foresaw."""
+    try:
+        return database.write(lambda connection: _in_one(connection, items, work))
+    except BillingError as error:
+        return [(items[0], error.detail, 0.0)]
+    except Exception:
+        _log.warning("closing several together failed: each is closed alone", exc_info=True)
+        return [_alone(database, one, work) for one in items]
+
+
+def _in_one(
+    connection: Connection, items: Sequence[One], work: Callable[[Connection, One, Desk | None], Closed]
+) -> list[tuple[One, Closed | str, float]]:
+    desk = open_desk(connection, [(one.tenant_id, one.subscription_id) for one in items])
+    until = time.monotonic() + _LONGEST_TOGETHER_SECONDS
+    made: list[tuple[One, Closed | str, float]] = []
+    failed: set[UUID] = set()
+    for one in items:
+        began = time.perf_counter()
+        result: Closed | str = _EARLIER_FAILED
+        if one.subscription_id not in failed:
+            try:
+                with connection.begin_nested():
+                    result = work(connection, one, desk)
+            except BillingError as error:
+                result = error.detail
+                failed.add(one.subscription_id)
+        made.append((one, result, time.perf_counter() - began))
+        if time.monotonic() > until:  # others wait for what is locked here
+            break
+    return made
+
+
+def _alone(
+    database: Database, one: One, work: Callable[[Connection, One, Desk | None], Closed]
+) -> tuple[One, Closed | str, float]:
+    began = time.perf_counter()
+    result: Closed | str
+    try:
+        result = database.write(lambda connection: work(connection, one, None))
+    except BillingError as error:
+        result = error.detail
+    except Exception:
+        _log.exception("unexpected error while billing", extra={"subscription": str(one.subscription_id)})
+        result = "unexpected error; it was logged"
+    return one, result, time.perf_counter() - began
 
 
 def _count_issued(made: Closed) -> None:

@@ -215,7 +215,7 @@ class _Simulator:
         """`known` are the billing instants that the subscription has had."""
         if self._seller is None:
             raise CannotBill("No tenant is the operator, so there is no seller: set `operator` on one tenant.")
-        books = Books(subscription, tenant, self._seller, versions, self._meters)
+        books = Books(subscription, tenant, self._seller, versions, self._meters, {})
         for period in _periods(books, known, spans):
             for item in billables(books, period):
                 rated = rate_billable(self._connection, item, tenant_id=tenant.tenant_id, meters=self._meters)

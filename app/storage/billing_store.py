@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Literal
@@ -38,6 +38,16 @@ def lock_subscription(connection: Connection, tenant_id: UUID, subscription_id: 
         .with_for_update()
     )
     return connection.execute(query).first() is not None
+
+
+def lock_subscriptions(connection: Connection, keys: Collection[tuple[UUID, UUID]]) -> None:
+    """The same for several, (tenant, subscription) each: their rows are locked in one order, whoever asks."""
+    query = sa.select(subscriptions.c.subscription_id).where(
+        subscriptions.c.tenant_id.in_(sorted({key[0] for key in keys})),
+        subscriptions.c.subscription_id.in_(sorted({key[1] for key in keys})),
+    )
+    query = query.order_by(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
+    connection.execute(query.with_for_update()).all()
 
 
 def instants(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> list[InstantRow]:

@@ -6,7 +6,7 @@ time: two closes of one tenant never draw on the same cent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +26,12 @@ def lock_account(connection: Connection, tenant_id: UUID) -> bool:
     """Holds the tenant's credit until the transaction ends; False where it was never granted any."""
     query = sa.select(credit_accounts.c.entries).where(credit_accounts.c.tenant_id == tenant_id).with_for_update()
     return connection.execute(query).first() is not None
+
+
+def lock_accounts(connection: Connection, tenant_ids: Collection[UUID]) -> None:
+    """The same for several tenants, in one order."""
+    query = sa.select(credit_accounts.c.entries).where(credit_accounts.c.tenant_id.in_(sorted(tenant_ids)))
+    connection.execute(query.order_by(credit_accounts.c.tenant_id).with_for_update()).all()
 
 
 def add_grant(connection: Connection, grant: Grant) -> bool:
