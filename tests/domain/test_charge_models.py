@@ -10,14 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.charge_models import (
+    Capacity,
     ChargeModel,
     Component,
+    Dynamic,
     Flat,
     Graduated,
+    GraduatedPercentage,
+    Matrix,
+    MatrixCell,
     MeasuredUsage,
     Package,
+    Percentage,
+    PercentageTier,
     PerUnit,
+    Reservation,
     Tier,
+    TimeOfUse,
+    TimeRate,
     Volume,
     charge,
     model_problems,
@@ -225,6 +235,11 @@ def tiers(draw: st.DrawFn, *, flats: bool = True) -> tuple[Tier, ...]:
     return tuple(Tier(bound, draw(unit_prices), draw(flat)) for bound in [*bounds, None])
 
 
+def in_percent(stated: tuple[Tier, ...]) -> tuple[PercentageTier, ...]:
+    """The same tiers at a rate of a hundred times their price: what they amount to is the same."""
+    return tuple(PercentageTier(tier.up_to, tier.unit_price * 100, tier.flat) for tier in stated)
+
+
 models = st.one_of(
     st.builds(Flat, unit_prices),
     st.builds(PerUnit, unit_prices),
@@ -236,6 +251,11 @@ models = st.one_of(
         unit_prices,
         st.sampled_from(["up", "down"]),
     ),
+    st.builds(Percentage, unit_prices, st.none() | unit_prices, st.none(), st.none() | quantities),
+    st.builds(GraduatedPercentage, tiers().map(in_percent)),
+    st.builds(Capacity, tiers(flats=False)),
+    st.builds(Dynamic, unit_prices),
+    st.builds(Reservation, st.decimals(min_value=d("0.001"), max_value=500, places=3), unit_prices, unit_prices),
 )
 
 
@@ -265,6 +285,35 @@ def test_graduated_slices_sum_to_the_quantity(prices: tuple[Tier, ...], quantity
 def test_graduated_amounts_never_fall_when_more_is_used(prices: tuple[Tier, ...], first: Decimal, more: Decimal):
     """Each slice grows with use, so its rounded amount does, and so does the sum; an entry is never given back."""
     assert amount(Graduated(prices), first) <= amount(Graduated(prices), first + more)
+
+
+@given(tiers(), signed_quantities)
+def test_graduated_percentages_are_graduated_prices_in_hundredths(prices: tuple[Tier, ...], quantity: Decimal):
+    """So they are as continuous and as monotone."""
+    assert amount(GraduatedPercentage(in_percent(prices)), quantity) == amount(Graduated(prices), quantity)
+
+
+@given(tiers(flats=False), signed_quantities)
+def test_a_capacity_costs_the_price_of_the_tier_that_volume_reaches(prices: tuple[Tier, ...], quantity: Decimal):
+    """Once, and not for each unit; nothing where nothing was used."""
+    number, reached = next((n, t) for n, t in enumerate(prices, 1) if t.up_to is None or quantity <= t.up_to)
+
+    (only,) = priced(Capacity(prices), quantity)
+
+    assert (only.tier, only.unit_price) == (number, reached.unit_price)
+    assert only.quantity == (1 if quantity > 0 else 0)
+
+
+@given(quantities, unit_prices, unit_prices, st.integers(1, 500))
+def test_a_reservation_is_a_flat_amount_and_a_price_beyond_an_allowance(
+    quantity: Decimal, unit_price: Decimal, overage: Decimal, reserved: int
+):
+    """Half of a period owes half of the reserved part, and all of what goes beyond."""
+    model = Reservation(d(reserved), unit_price, overage)
+    for used in (1, 2):
+        flat = amount(Flat(reserved * unit_price), 1, used=used, full=2)
+        beyond = amount(PerUnit(overage), max(quantity - reserved, d(0)))
+        assert amount(model, quantity, used=used, full=2) == flat + beyond
 
 
 @given(tiers(flats=False), st.data())
@@ -346,6 +395,19 @@ MANY = "1" + "0" * 20
         (graduated(tier("1", "-1"), tier(None, "1", "-2")), ["/tiers/0/unit_price", "/tiers/1/flat"]),
         (Package(d(0), d(1)), ["/size"]),
         (Package(d("0.0000000000000000001"), d("-1")), ["/size", "/price"]),
+        (Percentage(d("-1"), fixed=d("-1"), free_events=-1), ["/rate", "/fixed", "/free_events"]),
+        (Percentage(d("0.00000000001"), event_minimum=d(2), event_maximum=d(1)), ["/rate", "/event_minimum"]),
+        (Percentage(d(1), free_units=d(MANY)), ["/free_units"]),
+        (GraduatedPercentage((PercentageTier(d(5), d("-1")),)), ["/tiers/0/rate", "/tiers/0/up_to"]),
+        (Matrix(()), ["/cells"]),
+        (Matrix((MatrixCell((), d("-1")),), d("-1")), ["/default_unit_price", "/cells/0/unit_price", "/cells/0/when"]),
+        (Matrix((MatrixCell((("a", "1"),), d(1)), MatrixCell((("a", "1"),), d(2)))), ["/cells/1/when"]),
+        (TimeOfUse((), d("-1")), ["/rates", "/default_unit_price"]),
+        (TimeOfUse((TimeRate(480, 480, d("-1")),), d(1)), ["/rates/0/unit_price", "/rates/0/hours"]),
+        (TimeOfUse((TimeRate(1440, 480, d(1)),), d(1)), ["/rates/0/hours"]),
+        (Capacity((tier(None, "1", "2"),)), ["/tiers/0/flat"]),
+        (Dynamic(d("-1")), ["/multiplier"]),
+        (Reservation(d(0), d("-1"), d("-1")), ["/reserved", "/unit_price", "/overage_unit_price"]),
     ],
 )
 def test_every_fault_of_a_price_is_named_with_its_place(model: ChargeModel, pointers: list[str]):

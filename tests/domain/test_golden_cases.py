@@ -6,8 +6,6 @@ taken off (`rating/results.py`).
 
 Left out, by name:
 
-- OpenMeter, dynamic price 1.33333 (10 -> 13.33; 93.33 + 66.67 under a cap of 100 -> 6.67): the model `dynamic` comes
-  later.
 - OpenMeter graduated, minimum 1000 with 100 already billed (last split -> 900, mid split -> nothing) and
   `periodpreserving/engine_test`, minimum only in the final phase: progressive billing. Here a period is billed once, at
   its end, with its minimum.
@@ -25,7 +23,6 @@ Left out, by name:
 - Lago `billing_boundaries_spec` and Flexprice `billing_commitment_test`, month ends and leap days: test_periods.py.
 - Lago, February 2024 at 7.00 in advance beside January's usage: which period a charge is due for is decided by
   `domain/billing.py`, not by rating.
-- Kill Bill `TestContiguousIntervalCapacityInArrear`: the model `capacity` comes later.
 - Polar `meter/test_service.py` (average, maximum, minimum, unique, values that are no numbers): aggregation,
   not rating.
 - Polar `customer_meter/test_service.py` (+100, -150, +50 -> 50): a balance of credits, which comes later.
@@ -37,7 +34,18 @@ from decimal import Decimal
 
 import pytest
 
-from app.domain.charge_models import ChargeModel, Graduated, MeasuredUsage, Package, PerUnit, Tier, Volume
+from app.domain.charge_models import (
+    Capacity,
+    ChargeModel,
+    Dynamic,
+    Graduated,
+    MeasuredUsage,
+    Package,
+    Percentage,
+    PerUnit,
+    Tier,
+    Volume,
+)
 from app.domain.meters import Rounding
 from app.domain.plans import PlanCharge
 from app.domain.rating.lines import RatedLine, RatingTerms
@@ -191,6 +199,98 @@ def test_lago_package_service_spec_with_free_units():
 def test_flexprice_package_floor():
     """Size 100 at 1, rounded down. 50: none. 250: 2 packages."""
     assert amounts(Package(d(100), d(1), "down"), 50, 250) == [0, 2]
+
+
+# --- dynamic, capacity, percentage -----------------------------------------------------------------------------------
+
+
+def test_openmeter_dynamic_price_with_a_multiplier():
+    """10 x 1.33333 = 13.3333, so 13.33."""
+    assert line(Dynamic(d("1.33333")), 10).amount == d("13.33")
+
+
+def test_openmeter_dynamic_price_with_most_of_the_cap_billed():
+    """70 x 1.33333 = 93.33 were billed; 50 more make 120 x 1.33333 = 160.00, capped to 100: 6.67 are due."""
+    billed, new = (line(Dynamic(d("1.33333")), quantity, maximum="100") for quantity in (70, 120))
+
+    assert billed.amount == d("93.33")
+    assert still_due(new, billed) == d("6.67")
+
+
+@pytest.mark.parametrize(
+    ("peaks", "price"),
+    [((100, 1000, 50), 10), ((100, 1001, 50), 20), ((101, 1000, 50), 20), ((10, 2001, 10), 30), ((0, 0, 0), 0)],
+)
+def test_kill_bill_test_contiguous_interval_capacity_in_arrear(peaks: tuple[int, int, int], price: int):
+    """Limits of 100, 1,000 and 50 at 10; 200, 2,000 and 100 at 20; beyond at 30. Nothing used costs nothing.
+
+    There one tier has a limit for each of three units, and the first tier that holds them all is due: the dearest of
+    those that the units reach. Here a charge has one unit.
+    """
+    limits = ((100, 200), (1000, 2000), (50, 100))
+    models = [Capacity(tiers(f"{low} 0 10", f"{high} 0 20", "- 0 30")) for low, high in limits]
+
+    assert max(line(model, peak).amount for model, peak in zip(models, peaks, strict=True)) == price
+
+
+def share(model: Percentage, *amounts: int) -> RatedLine:
+    """The line of events with these amounts, in this order."""
+    events = tuple((d(amount), 1) for amount in amounts)
+    usage = MeasuredUsage(d(sum(amounts)), len(amounts), amounts=events)
+    return rate(RatingTerms(PlanCharge("usage", model, "usage"), "USD", 1, 1), usage)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "free_events", "free_units", "expected"),
+    [
+        pytest.param("2", 3, "250", "11.15", id="what_is_free_ends_with_the_units"),
+        pytest.param("2", None, "250", "11.15", id="free_units_only"),
+        pytest.param("2", 3, None, "7.20", id="free_events_only"),
+        pytest.param("2", 3, "500", "7.20", id="what_is_free_ends_with_the_events"),
+        pytest.param("2", None, None, "18.40", id="nothing_free"),
+        pytest.param(None, None, None, "10.40", id="no_fee"),
+    ],
+)
+def test_lago_percentage_service_spec(
+    fixed: str | None, free_events: int | None, free_units: str | None, expected: str
+):
+    """50, 100, 250 and 400 at 1.3 % and 2 each. 250 free: 550 x 1.3 % = 7.15 and 2 x 2. Three free: 400 x 1.3 % = 5.20
+    and 2. Nothing free: 10.40 and 4 x 2.
+    """
+    model = Percentage(
+        d("1.3"), None if fixed is None else d(fixed), free_events, None if free_units is None else d(free_units)
+    )
+
+    assert share(model, 50, 100, 250, 400).amount == d(expected)
+
+
+def test_lago_percentage_service_spec_small_amounts_and_more_free_events_than_there_are():
+    """4 x 2.9 % = 0.116, so 0.12. Five free of four: nothing."""
+    assert share(Percentage(d("2.9")), 4).amount == d("0.12")
+    assert share(Percentage(d("1.3"), d(2), 5), 50, 100, 250).amount == 0
+
+
+@pytest.mark.parametrize(
+    ("fixed", "free_events", "free_units", "expected"),
+    [
+        pytest.param("0", None, None, "16.14", id="minimum_and_maximum"),
+        pytest.param("2", None, None, "18.69", id="with_a_fee"),
+        pytest.param("0", 2, None, "12.00", id="two_free_events"),
+        pytest.param("0", None, "30", "13.79", id="thirty_free"),
+        pytest.param("0", 3, "10000", "2.69", id="both"),
+    ],
+)
+def test_lago_percentage_service_spec_bounds_of_an_event(
+    fixed: str, free_events: int | None, free_units: str | None, expected: str
+):
+    """10, 80 and 10,000 at 2.99 %, from 1.75 to 12. By itself 0.299, 2.392 and 299: 1.75 + 2.39 + 12. With 2 each:
+    2.299 + 4.392 + 12. Two free: 12. Thirty free: 60 x 2.99 % = 1.794, and 12. With 10,000 of three events free, 90 of
+    the last are left: 2.691.
+    """
+    free = None if free_units is None else d(free_units)
+    model = Percentage(d("2.99"), d(fixed), free_events, free, d("1.75"), d(12))
+
+    assert share(model, 10, 80, 10_000).amount == d(expected)
 
 
 # --- maximum, late usage ---------------------------------------------------------------------------------------------

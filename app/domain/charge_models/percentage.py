@@ -59,14 +59,17 @@ def _not_free(model: Percentage, parts: tuple[Part, ...]) -> Iterator[Part]:
     if model.free_units is None:
         yield from others
         return
-    yield from _beyond(first, min(model.free_units, max(quantity_of_parts(first), ZERO)))
+    yield from _beyond(first, model.free_units)
     yield from others
 
 
-def _beyond(parts: tuple[Part, ...], left: Decimal) -> Iterator[Part]:
-    """What the amounts come to beyond `left` free units in all; amounts below zero stay as they are."""
+def _beyond(parts: tuple[Part, ...], free_units: Decimal) -> Iterator[Part]:
+    """What the amounts come to beyond so many free units in all: never less than nothing, but that amounts below zero
+    stay as they are."""
+    left = min(free_units, max(quantity_of_parts(parts), ZERO))
+    outlasts_all = left < free_units
     for part in parts:
-        if left <= 0 or part.quantity < 0:
+        if part.quantity < 0 or (left <= 0 and (part.quantity or not outlasts_all)):
             yield part
             continue
         free = min(part.times, int(left // part.quantity)) if part.quantity else part.times
