@@ -746,7 +746,18 @@ INVOICE = shown(
     {"id": INVOICE_ID, "status": one_of(("draft", "issued"))} | _DOCUMENT,
     description="In a draft `number`, `issued_at`, `due_date` and the hashes are null.",
 )
-PREVIEW = shown({"id": {"type": "null"}, "status": one_of(("preview",))} | _DOCUMENT)
+_PROJECTION = shown(
+    {
+        "method": one_of(("linear",)), "as_of": INSTANT,
+        "lines": {"type": "array", "items": shown({
+            "line": {"type": "string"},
+            "basis": one_of(("extrapolated", "as_measured", "ended", "not_begun", "fixed", "correction")),
+            "measured": DECIMAL, "projected": DECIMAL, "elapsed": nullable(DECIMAL)})},
+    },
+    description="How each line was taken: its use until now, extrapolated to the end of its stretch; as measured, "
+    "where the meter does not add up over time; a stretch that has ended or not begun; a fixed amount; a correction.",
+)  # fmt: skip
+PREVIEW = shown({"id": {"type": "null"}, "status": one_of(("preview",))} | _DOCUMENT, {"projection": _PROJECTION})
 _STATEMENT = shown(
     {"title": {"type": "string"}, "formula": {"type": "string"}, "text": {"type": "string"}},
     description="What was done, the same in numbers, and both together.",

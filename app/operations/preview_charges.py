@@ -6,6 +6,8 @@ one, differences of earlier periods. Credit notes on what is issued are document
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,9 +19,11 @@ from app.domain.ids import NOBODY, public_id
 from app.domain.invoices import Invoice, InvoiceLine, numbered_lines, totals, turned
 from app.domain.money import ZERO
 from app.domain.periods import Period
+from app.domain.projections import LineProjection
 from app.operations.billing_books import Books, books_of, party
 from app.operations.correct_period import corrections_at, difference_line
 from app.operations.due_lines import due_before, instants_through, lines_due
+from app.operations.rate_period import projected_line
 from app.operations.use_credit import promotional_uses
 from app.storage import subscription_store
 from app.storage.database import Database
@@ -31,6 +35,27 @@ def preview_charges(database: Database, tenant_id: UUID, *, now: datetime) -> In
     Raises NotFound where the tenant has no subscription that is running now.
     """
     return database.read(lambda connection: _preview(connection, tenant_id, now))
+
+
+def project_charges(
+    database: Database, tenant_id: UUID, *, now: datetime
+) -> tuple[Invoice, tuple[LineProjection, ...]]:
+    """The same at the end of the open periods, if use goes on as it has so far, and of each line how that was taken.
+    Raises NotFound."""
+    projections: list[LineProjection] = []
+
+    def project(line: InvoiceLine, books: Books) -> InvoiceLine:
+        made, projection = projected_line(line, books.meters, now=now)
+        projections.append(projection)
+        return made
+
+    def work(connection: Connection) -> Invoice:
+        projections.clear()
+        return _preview(connection, tenant_id, now, project)
+
+    invoice = database.read(work)
+    numbered = zip(invoice.lines, projections, strict=True)
+    return invoice, tuple(replace(projection, line=line.id) for line, projection in numbered)
 
 
 def _next_document(connection: Connection, books: Books, now: datetime) -> tuple[Period, list[InvoiceLine]]:
@@ -47,7 +72,10 @@ def _next_document(connection: Connection, books: Books, now: datetime) -> tuple
     return period, lines
 
 
-def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
+def _preview(
+    connection: Connection, tenant_id: UUID, now: datetime,
+    change: Callable[[InvoiceLine, Books], InvoiceLine] = lambda line, _books: line,
+) -> Invoice:  # fmt: skip
     lines: list[InvoiceLine] = []
     books: Books | None = None
     periods: list[Period] = []
@@ -56,7 +84,7 @@ def _preview(connection: Connection, tenant_id: UUID, now: datetime) -> Invoice:
             books = books_of(connection, subscription)
             period, found = _next_document(connection, books, now)
             periods.append(period)
-            lines += found
+            lines += [change(line, books) for line in found]
     if books is None:
         raise NotFound("This tenant has no subscription that is running now.")
     if not lines:

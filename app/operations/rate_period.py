@@ -21,12 +21,14 @@ from app.domain.aggregation import EMPTY, merge
 from app.domain.charge_models import MeasuredUsage, Need, keep_component, need_of, read_component
 from app.domain.errors import CannotBill, CatchingUp
 from app.domain.events import instant_text, parse_instant
+from app.domain.invoices import InvoiceLine
 from app.domain.kept_meters import keep_conversion, keep_rounding, read_conversion, read_rounding
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
 from app.domain.periods import Period, hour_floor, share_used
 from app.domain.plans import PlanCharge, PlanTerms
+from app.domain.projections import Basis, LineProjection, basis_of, projected, share_elapsed
 from app.domain.rating.lines import Allowance, RatedLine, RatingTerms
 from app.domain.rating.pipeline import rate
 from app.domain.rating.results import Result
@@ -211,6 +213,28 @@ def usage_of(kept: Mapping[str, Any]) -> MeasuredUsage:
         slots=tuple((rate, Decimal(quantity)) for rate, quantity in kept.get("slots", ())),
         amounts=tuple((Decimal(amount), times) for amount, times in kept.get("amounts", ())),
     )  # fmt: skip
+
+
+def projected_line(
+    line: InvoiceLine, meters: Mapping[str, Meter], *, now: datetime
+) -> tuple[InvoiceLine, LineProjection]:
+    """The line by the use that its whole stretch would have, if that went on as it has until now; and how it was taken.
+    Its trace stays that of what was measured."""
+    trace = line.trace
+    if line.kind != "charge" or trace["meter"] is None:
+        basis: Basis = "fixed" if line.kind == "charge" else "correction"
+        return line, LineProjection(line.id, basis, line.quantity, line.quantity, 0, 0)
+    elapsed, whole = share_elapsed(line.period, now)
+    meter = meters[trace["meter"]["key"]]
+    basis = basis_of(meter.aggregation, elapsed=elapsed, whole=whole)
+    if basis != "extrapolated":
+        return line, LineProjection(line.id, basis, line.quantity, line.quantity, elapsed, whole)
+    terms, usage, _ = read_trace(trace)
+    rated = rate(terms, projected(usage, elapsed=elapsed, whole=whole))
+    made = replace(
+        line, quantity=rated.quantity, amount=rated.amount, components=rated.components, allowances=rated.allowances
+    )
+    return made, LineProjection(line.id, basis, line.quantity, rated.quantity, elapsed, whole)
 
 
 def _kept_parts(parts: MeasuredParts) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from app.domain.events import instant_text
 from app.domain.ids import public_id, tenant_of
 from app.domain.invoices import Invoice, InvoiceLine, Party, due, is_overdue
-from app.domain.money import amount_text, plain
+from app.domain.money import amount_text, divide, plain
 from app.domain.periods import Period
+from app.domain.projections import LineProjection
 from app.domain.tax import TaxRate
 
 
@@ -49,6 +52,21 @@ def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
         "references": [
             {"id": item.invoice_id, "number": item.number, "issued_at": instant_text(item.issued_at)}
             for item in invoice.references
+        ],
+    }  # fmt: skip
+
+
+def projection_to_wire(lines: Sequence[LineProjection], now: datetime) -> dict[str, Any]:
+    """How each line of a projected preview was taken; `elapsed` is the share of its stretch that has passed."""
+    return {
+        "method": "linear", "as_of": instant_text(now),
+        "lines": [
+            {
+                "line": item.line, "basis": item.basis, "measured": plain(item.measured),
+                "projected": plain(item.quantity),
+                "elapsed": plain(divide(Decimal(item.elapsed), Decimal(item.whole), scale=6)) if item.whole else None,
+            }
+            for item in lines
         ],
     }  # fmt: skip
 

@@ -313,7 +313,14 @@ BUT_HEAD: tuple[Route, ...] = (
         ("language",),
     ),
     Route("GET", "/v1/jobs/{id}", ("read",), (Ask(asked("/v1/jobs/{job}"), "hidden"),)),
-    Route("GET", "/v1/tenants/{key}/preview", ("read",), (Ask(asked("/v1/tenants/{tenant}/preview"), "own"),)),
+    Route(
+        "GET", "/v1/tenants/{key}/preview", ("read",),
+        (
+            Ask(asked("/v1/tenants/{tenant}/preview"), "own"),
+            Ask(asked("/v1/tenants/{tenant}/preview", projection="linear"), "own"),
+        ),
+        ("projection",),
+    ),
     Route(
         "GET", "/v1/tenants/{key}/balance", ("read",),
         (Ask(asked("/v1/tenants/{tenant}/balance", meter="energy"), "own"),), ("meter",),

@@ -34,7 +34,7 @@ from app.operations.explain_line import explain_line
 from app.operations.frozen_use import EventPlace
 from app.operations.list_jobs import find_job, job_to_wire
 from app.operations.list_line_events import LineEvent, list_line_events
-from app.operations.preview_charges import preview_charges
+from app.operations.preview_charges import preview_charges, project_charges
 from app.operations.read_invoices import find_invoice, invoice_file, list_invoices, midnights
 from app.operations.resolve_tenant import resolve_tenant
 from app.operations.run_billing import find_run, start_billing_run
@@ -43,7 +43,7 @@ from app.storage.billing_store import BillingRun
 from app.storage.invoice_store import InvoiceFilter, StoredInvoice
 from app.wire.events import event_to_wire
 from app.wire.explanations import explanation_to_wire
-from app.wire.invoices import invoice_to_wire
+from app.wire.invoices import invoice_to_wire, projection_to_wire
 from app.wire.requests import run_from_wire
 
 router = Router(prefix="/v1", tags=["billing"])
@@ -52,6 +52,7 @@ _UUID = path_parameter("id", {"type": "string", "format": "uuid"})
 _INVOICE = path_parameter("id", INVOICE_ID)
 _LINE = path_parameter("line", {"type": "string"}, "ln_1")
 _STATES = ("draft", "issued")
+_PROJECTIONS = ("linear",)
 
 
 def run_to_wire(run: BillingRun) -> dict[str, Any]:
@@ -128,18 +129,31 @@ def _uuid(text: str) -> UUID:
 @router.get(
     "/tenants/{key}/preview",
     **described(
-        "read", {200: Answer("What an invoice of today would say", ref("Preview"))}, 404, 409, 503,
-        parameters=[path_parameter("key", KEY, "acme")],
+        "read", {200: Answer("What an invoice of today would say", ref("Preview"))}, 404, 409, 422, 503,
+        parameters=[
+            path_parameter("key", KEY, "acme"),
+            {"name": "projection", "in": "query", "schema": one_of(_PROJECTIONS),
+             "description": "`linear`: at the end of the period, if use goes on as it has so far."},
+        ],
     ),
 )  # fmt: skip
 async def get_preview(key: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
-    """The open period so far, in the shape of an invoice; nothing is saved."""
+    """The open period so far, or projected to its end, in the shape of an invoice; nothing is saved."""
+    known_parameters(request, "projection")
+    wanted = choice_parameter(request, "projection", _PROJECTIONS)
 
     def work() -> dict[str, Any]:
-        tenant = resolve_tenant(database(request), key, caller)
-        invoice = preview_charges(database(request), tenant.tenant_id, now=now(request))
-        shown = invoice_to_wire(invoice, today=now(request).date())
-        return shown | {"id": None, "status": "preview"}
+        tenant, moment = resolve_tenant(database(request), key, caller), now(request)
+        of_preview = {"id": None, "status": "preview"}
+        if wanted is None:
+            invoice = preview_charges(database(request), tenant.tenant_id, now=moment)
+            return invoice_to_wire(invoice, today=moment.date()) | of_preview
+        invoice, lines = project_charges(database(request), tenant.tenant_id, now=moment)
+        return (
+            invoice_to_wire(invoice, today=moment.date())
+            | of_preview
+            | {"projection": projection_to_wire(lines, moment)}
+        )
 
     return json_answer(await run_in_threadpool(work))
 
