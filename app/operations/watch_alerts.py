@@ -20,6 +20,8 @@ from app.storage.database import Database
 SWEEP_EVERY = timedelta(seconds=60)
 _TENANTS_AT_ONCE = 200
 _PAUSE_PER_SECOND_OF_SWEEP = 20
+_PAUSE_PER_SECOND_OF_LOOKING = 9
+_LONGEST_PAUSE_SECONDS = 5.0
 _ROUNDS_AT_ONCE = 50
 
 
@@ -34,6 +36,7 @@ class AlertWatch:
         self._swept_to: UUID | None = None
         self._is_sweeping = False
         self._sweep_again_at = 0.0
+        self._look_again_at = 0.0
 
     def note(self, now: datetime) -> None:
         """Writes down which tenants with alerts were sent events for in this process since it was last asked."""
@@ -53,9 +56,10 @@ class AlertWatch:
             return 0
         sweeps = self._is_sweeping or watch.swept_at is None or now - watch.swept_at >= SWEEP_EVERY
         sweeps = sweeps and time.monotonic() >= self._sweep_again_at
-        if not (watch.has_marks or sweeps) or not self._holds(now):
+        looks = watch.has_marks and time.monotonic() >= self._look_again_at
+        if not (looks or sweeps) or not self._holds(now):
             return 0
-        noticed = self._look_at_marked(now) if watch.has_marks else 0
+        noticed = self._look_at_marked(now) if looks else 0
         return noticed + (self._sweep(now) if sweeps else 0)
 
     def _holds(self, now: datetime) -> bool:
@@ -66,6 +70,8 @@ class AlertWatch:
         )
 
     def _look_at_marked(self, now: datetime) -> int:
+        """Takes a tenth of the time at most, as long as that keeps nobody waiting for more than some seconds."""
+        began = time.monotonic()
         noticed = 0
         for _ in range(_ROUNDS_AT_ONCE):
             marks = self._database.read(lambda connection: alert_store.oldest_marks(connection, limit=_TENANTS_AT_ONCE))
@@ -73,6 +79,9 @@ class AlertWatch:
                 noticed += check_alerts(self._database, [item.tenant_id for item in marks], now=now, marks=marks)
             if len(marks) < _TENANTS_AT_ONCE:
                 break
+        ended = time.monotonic()
+        pause = min(_PAUSE_PER_SECOND_OF_LOOKING * (ended - began), _LONGEST_PAUSE_SECONDS)
+        self._look_again_at = ended + pause
         return noticed
 
     def _sweep(self, now: datetime) -> int:
