@@ -264,6 +264,7 @@ _RULES = (
     r"an event with this source and id is there .*", r"this subscription has a transaction .*",
     r"time (lies too far|is before) .*", r"timestamp must be .*", r"precise_total_amount_cents is .*",
     r"to must lie after from", r"this API key may post for its own tenant only",
+    r"two plans are compared in one currency", r"a simulation covers at most \d+ days",
     r"of \w+ must be .*", r"(a (price|quantity|rate) has )?at most \d+ decimals",
     r"(the name )?holds a character that cannot be printed",
     r"it would have expired before it is in force", r"the tenant is billed in \w{3}", r"has more decimals than \w{3}",

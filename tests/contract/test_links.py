@@ -21,6 +21,7 @@ ROOTS: list[tuple[str, dict[str, Any]]] = [
     ("get_credit_grants", {}), ("get_page_alert", {}), ("get_alert_events", {}),
     ("post_credit_grant", {"body": {"tenant": "acme", "kind": "prepaid", "amount": "1"}}),
     ("post_billing_run", {"body": {"through": "2026-11-01", "dry_run": True}}),
+    ("post_simulation", {"body": {"plan": "standard", "start": "2026-01-01", "end": "2026-02-01"}}),
 ]  # fmt: skip
 # What a link cannot give, because it is up to whoever follows it.
 CHOSEN = {
