@@ -16,11 +16,12 @@ from app.domain.credit import CREDIT_KINDS
 from app.domain.entitlement import REFUSALS
 from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
 from app.domain.expressions import MAX_LENGTH
-from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH
+from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.credit import MAX_PRIORITY
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
@@ -264,6 +265,57 @@ CONVERSION: Schema = {
     "anyOf": [sent({name: SIZE, "unit": text()}, description="From the unit of the meter to the `unit` that is billed.")
               for name in ("divide_by", "multiply_by")],
 }  # fmt: skip
+_INTERVALS: Schema = {
+    "type": "string", "pattern": "^(?:minute|hour|day|week|month|[1-9][0-9]{0,6}[smhd])$",
+    "description": "`minute`, `hour`, or a length that divides a day, such as `5m`: of UTC. `day`, `week`, `month`: "
+                   "of the tenant's calendar.",
+}  # fmt: skip
+_WITHIN = one_of(WITHIN_INTERVALS)
+_MARKER: Schema = {"anyOf": [
+    _BOUND, BOOLEAN, {"type": "string", "minLength": 1, "maxLength": MAX_MARKER_LENGTH, "pattern": r"^[^\x00]*$"},
+]}  # fmt: skip
+_MARKER_SHOWN: Schema = {"type": ["string", "number", "boolean"]}
+_SPECIAL: dict[str, Schema] = {
+    "window": sent({"aggregation": _WITHIN, "per": _INTERVALS}, description="What is aggregated first, in each "
+                   "interval apart: the greatest of each hour, for example, and then their sum."),
+    "percentile": PERCENT | {"exclusiveMinimum": 0, "not": _ZERO_TEXT, "description": "By nearest rank."},
+    "interval": _INTERVALS, "interval_aggregation": _WITHIN,
+    "operation": PATH | {"description": "Where an event says `add` or `remove`; absent: `add`."},
+    "per": one_of(PER), "session": PATH, "start_value": _MARKER, "end_value": _MARKER,
+    "longest": {"type": "string", "pattern": "^[1-9][0-9]{0,6}[smhd]$",
+                "description": "How long a session without an end is taken to last; absent: `90d`."},
+}  # fmt: skip
+assert set(_SPECIAL) == set(SPECIAL_FIELDS)
+
+
+def _of_aggregation(name: Aggregation) -> list[Schema]:
+    """What a meter of this aggregation has: no field of another one, and one of the ways to say what is measured."""
+    own = (*NEEDED.get(name, ()), *OPTIONAL.get(name, ()))
+    nothing: Schema = {"type": "null"}
+    there = {"not": nothing}
+    fixed: dict[str, Schema] = {field: nothing for field in SPECIAL_FIELDS if field not in own}
+    fixed |= {"aggregation": {"enum": [name]}, **{field: there for field in NEEDED.get(name, ())}}  # noqa: C420
+    needed = list(NEEDED.get(name, ()))
+    made = {"properties": fixed, "required": needed}
+    if name == "count":
+        return [made | {"properties": fixed | {"expression": nothing}}]
+    by_property = made | {"properties": fixed | {"property": there, "expression": nothing},
+                          "required": [*needed, "property"]}  # fmt: skip
+    if name == "duration":
+        return [by_property]
+    by_expression = made | {"properties": fixed | {"expression": there, "property": nothing},
+                            "required": [*needed, "expression"]}  # fmt: skip
+    counting: list[Schema] = []
+    if "window" in own:
+        inner = {"properties": {"aggregation": {"enum": ["count"]}}, "required": ["aggregation"]}
+        counting = [made | {"properties": fixed | {"expression": nothing, "window": inner | {"type": "object"}},
+                            "required": [*needed, "window"]}]  # fmt: skip
+    elif "interval_aggregation" in own:
+        counting = [made | {"properties": fixed | {"expression": nothing, "interval_aggregation": {"enum": ["count"]}},
+                            "required": [*needed, "interval_aggregation"]}]  # fmt: skip
+    return [by_property, by_expression, *counting]
+
+
 METER_SENT = sent(
     {"event_type": text(), "aggregation": one_of(AGGREGATIONS), "unit": text()},
     {
@@ -272,14 +324,10 @@ METER_SENT = sent(
             "type": "object", "propertyNames": text(100), "additionalProperties": PATH, "maxProperties": MAX_DIMENSIONS,
         },
         "filter": {"type": "array", "items": FILTER, "maxItems": MAX_FILTERS}, "rounding": ROUNDING,
-        "expression": EXPRESSION, "convert": CONVERSION,
+        "expression": EXPRESSION, "convert": CONVERSION, **_SPECIAL,
         "revision": {"type": "integer", "readOnly": True}, "state": {"type": "string", "readOnly": True},
     },
-    anyOf=[
-        {"properties": {"aggregation": {"enum": ["count"]}, "expression": {"type": "null"}}},
-        {"properties": {"property": {"type": "string"}, "expression": {"type": "null"}}, "required": ["property"]},
-        {"properties": {"expression": {"type": "string"}, "property": {"type": "null"}}, "required": ["expression"]},
-    ],
+    anyOf=[alternative for name in AGGREGATIONS for alternative in _of_aggregation(name)],
     examples=[{"event_type": "charging.session.ended", "aggregation": "sum", "property": "$.kwh", "unit": "kWh",
                "unit_code": "KWH", "dimensions": {"station": "$.station"},
                "filter": [{"property": "$.status", "operator": "eq", "value": "ok"}]}],
@@ -295,7 +343,10 @@ METER = shown(
         "revision": {"type": "integer", "minimum": 1}, "state": one_of(("building", "active")),
     },
     {"name": {"type": "string"}, "property": PATH, "unit_code": {"type": "string"},
-     "expression": {"type": "string"},
+     "expression": {"type": "string"}, "window": shown({"aggregation": _WITHIN, "per": {"type": "string"}}),
+     "percentile": DECIMAL, "interval": {"type": "string"}, "interval_aggregation": _WITHIN, "operation": PATH,
+     "per": one_of(PER), "session": PATH, "longest": {"type": "string"},
+     "start_value": _MARKER_SHOWN, "end_value": _MARKER_SHOWN,
      "convert": shown({"unit": {"type": "string"}}, {"divide_by": DECIMAL, "multiply_by": DECIMAL})},
 )  # fmt: skip
 
@@ -655,7 +706,9 @@ USAGE = shown(
         "meter": KEY, "unit": {"type": "string"},
         "data": {"type": "array", "items": shown({
             "start": INSTANT, "end": INSTANT, "quantity": DECIMAL,
-            "group": {"type": "object", "additionalProperties": {"type": ["string", "null"]}}})},
+            "group": {"type": "object", "additionalProperties": {"type": ["string", "null"]}}},
+            {"sessions": shown({"open": COUNT, "cut": COUNT}, description="Of `duration`: sessions still open at "
+                               "the window's end, and those that reached `longest` in it without an end.")})},
     }
 )  # fmt: skip
 
@@ -901,8 +954,9 @@ _NAMED_TEXTS: Schema = {"type": "object", "additionalProperties": {"type": ["str
 _ANY_TEXTS: Schema = {"type": "array", "items": FILTER_TEXT, "maxItems": MAX_ITEMS}
 _WINDOW_SIZE = one_of(tuple(WINDOW_SIZES))
 OPENMETER_METER = shown(
-    {"id": KEY, "slug": KEY, "name": {"type": "string"}, "aggregation": one_of(tuple(OPENMETER_AGGREGATIONS.values())),
-     "eventType": {"type": "string"}, "createdAt": INSTANT, "updatedAt": INSTANT},
+    {"id": KEY, "slug": KEY, "name": {"type": "string"},
+     "aggregation": one_of(tuple(dict.fromkeys(OPENMETER_AGGREGATIONS.values()))), "eventType": {"type": "string"},
+     "createdAt": INSTANT, "updatedAt": INSTANT},
     {"valueProperty": PATH, "groupBy": {"type": "object", "additionalProperties": PATH}},
 )  # fmt: skip
 OPENMETER_EVENT = shown(

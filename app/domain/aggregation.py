@@ -4,15 +4,23 @@
     min, max       the smaller, the larger                 a stretch without events has none, it is not 0
     avg            the sums and the counts add up, and the one is divided by the other at last
     last           the value of the latest (time, source, id), never the latest to arrive
-    unique         does not merge: the union of the values is needed, so it is computed from the events
+    unique         does not merge: the union of the values is needed, so it is computed from the events; where values
+                   are added and removed, from those before the stretch, too
+    percentile     does not merge: the value of every interval of the stretch is needed. What is aggregated within the
+                   intervals does merge, or not, as it does elsewhere
+    time_weighted, duration, counter
+                   parts of a stretch add up, but no part can be computed from its own events alone: each begins with a
+                   level, an open session or a reading from before it (`flows.py`)
 
-What merges is stored in buckets, what does not is read from the events; both exactly.
+What merges is stored in buckets, what does not is read from the events; both exactly. Buckets hold the last reading of
+each series, too: that is how a level or a total of long ago is found.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
@@ -27,6 +35,7 @@ from app.domain.paths import MAX_DECIMALS
 from app.domain.periods import hour_at
 
 MERGES: frozenset[Aggregation] = frozenset({"count", "sum", "min", "max", "avg", "last"})
+"""Those whose quantity is that of the merged folds."""
 
 
 class Last(msgspec.Struct, frozen=True, gc=False):
@@ -188,5 +197,39 @@ def quantity_of(aggregation: Aggregation, fold: Fold) -> Decimal:
             return divide(fold.sum or ZERO, Decimal(fold.count), scale=MAX_DECIMALS) if fold.count else ZERO
         case "last":
             return fold.last.value if fold.last else ZERO
-        case "unique":
-            raise AssertionError("unique does not merge; count the distinct values of the events")
+        case _:
+            raise AssertionError(f"{aggregation} does not merge")
+
+
+def over_intervals(
+    aggregation: Aggregation, values: Sequence[Decimal], *, percentile: Decimal | None = None, number: int = 0
+) -> Decimal:
+    """One quantity of the values of the intervals with events; 0 where there are none.
+
+    Of the `number` of all intervals the percentile takes those without events as 0; the others pass them over.
+    """
+    if not values:
+        return ZERO
+    match aggregation:
+        case "sum":
+            return sum(values, ZERO)
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case "avg":
+            return divide(sum(values, ZERO), Decimal(len(values)), scale=MAX_DECIMALS)
+        case _:
+            assert aggregation == "percentile" and percentile is not None
+            return nearest_rank(values, percentile, zeros=max(number - len(values), 0))
+
+
+def nearest_rank(values: Sequence[Decimal], percentile: Decimal, *, zeros: int = 0) -> Decimal:
+    """The smallest of the values, and of so many zeros, that `percentile` % of them all do not exceed: the 95th of 1 to
+    20 is 19."""
+    rank = int((percentile * (len(values) + zeros) / 100).to_integral_value(ROUND_CEILING))
+    below = sorted(value for value in values if value < 0)
+    if rank <= len(below):
+        return below[rank - 1]
+    rank -= len(below)
+    return ZERO if rank <= zeros else sorted(value for value in values if value >= 0)[rank - zeros - 1]

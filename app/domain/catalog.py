@@ -27,6 +27,6 @@ def measures_the_same(first: Meter, second: Meter) -> bool:
 
 
 def _measuring_part(meter: Meter) -> tuple[object, ...]:
-    # Filters are compared with the kinds of their values: true is not 1, and "1" is not 1.
+    # Values of filters and of sessions are compared with their kinds: true is not 1, and "1" is not 1.
     kept = keep_meter(meter) | {"filter": [(f.property, f.operator, repr(f.value)) for f in meter.filters]}
-    return meter.event_type, kept
+    return meter.event_type, kept | {"sessions": repr(meter.sessions)}

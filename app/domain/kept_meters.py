@@ -7,11 +7,12 @@ comes from outside goes through `app/wire/`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from app.domain.meters import Conversion, Filter, Meter, Rounding
+from app.domain.meters import Conversion, Filter, Intervals, Meter, Rounding, Sessions
 from app.domain.money import plain
 
 
@@ -22,7 +23,17 @@ def keep_meter(meter: Meter) -> dict[str, Any]:
         "filter": [{"property": f.property, "operator": f.operator, "value": f.value} for f in meter.filters],
         "rounding": keep_rounding(meter.rounding),
     }  # fmt: skip
-    stated = {"expression": meter.expression, "convert": keep_conversion(meter.conversion)}
+    sessions = meter.sessions
+    stated = {
+        "expression": meter.expression, "convert": keep_conversion(meter.conversion), "operation": meter.operation,
+        "window": None if meter.intervals is None else [meter.intervals.aggregation, meter.intervals.per],
+        "percentile": None if meter.percentile is None else plain(meter.percentile),
+        "per": meter.per if meter.aggregation in ("time_weighted", "duration") else "",
+        "sessions": None if sessions is None else {
+            "session": sessions.session, "start_value": sessions.start_value, "end_value": sessions.end_value,
+            "longest_seconds": sessions.longest // timedelta(seconds=1),
+        },
+    }  # fmt: skip
     return kept | {name: value for name, value in stated.items() if value}
 
 
@@ -33,8 +44,18 @@ def read_meter(kept: Mapping[str, Any], *, key: str, meter_id: UUID, event_type:
         property=kept.get("property") or "", dimensions=tuple(sorted((kept.get("dimensions") or {}).items())),
         filters=tuple(Filter(f["property"], f["operator"], f["value"]) for f in kept.get("filter") or ()),
         rounding=read_rounding(kept.get("rounding")), unit=unit, expression=kept.get("expression", ""),
-        conversion=read_conversion(kept.get("convert")), **state,
+        conversion=read_conversion(kept.get("convert")), operation=kept.get("operation", ""),
+        intervals=Intervals(*kept["window"]) if "window" in kept else None,
+        percentile=Decimal(kept["percentile"]) if "percentile" in kept else None, per=kept.get("per", "hour"),
+        sessions=_read_sessions(kept.get("sessions")), **state,
     )  # fmt: skip
+
+
+def _read_sessions(kept: Mapping[str, Any] | None) -> Sessions | None:
+    if kept is None:
+        return None
+    longest = timedelta(seconds=int(kept["longest_seconds"]))
+    return Sessions(kept["session"], kept["start_value"], kept["end_value"], longest)
 
 
 def keep_rounding(rounding: Rounding | None) -> dict[str, Any] | None:

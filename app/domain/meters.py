@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -21,8 +22,15 @@ from app.domain.expressions import NoValue, parse_expression
 from app.domain.money import divide, plain
 from app.domain.paths import ABSENT, MAX_DECIMALS, read_number, read_path, reader
 
-Aggregation = Literal["count", "sum", "min", "max", "avg", "last", "unique"]
-AGGREGATIONS: tuple[Aggregation, ...] = ("count", "sum", "min", "max", "avg", "last", "unique")
+Aggregation = Literal[
+    "count", "sum", "min", "max", "avg", "last", "unique", "percentile", "time_weighted", "duration", "counter"
+]
+AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
+WITHIN_INTERVALS: tuple[Aggregation, ...] = ("count", "sum", "min", "max", "avg", "last", "unique")
+"""What may be aggregated in each interval ..."""
+OVER_INTERVALS: tuple[Aggregation, ...] = ("sum", "min", "max", "avg", "percentile")
+"""... and then over the intervals."""
+Per = Literal["second", "minute", "hour", "day"]
 
 MAX_DIMENSION_LENGTH = 255
 
@@ -106,16 +114,39 @@ Kept = Literal["count", "sum", "min", "max", "last"]
 
 KEPT_AS: dict[Aggregation, Kept] = {
     "count": "count", "sum": "sum", "min": "min", "max": "max", "avg": "sum", "last": "last", "unique": "count",
+    "percentile": "sum", "time_weighted": "last", "duration": "count", "counter": "last",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """What is aggregated first, in each interval apart: `max` per `hour`, `sum` per `5m`."""
+
+    aggregation: Aggregation
+    per: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """How start and end events find each other: by what stands at the path `session`. The meter's property is
+    `start_value` in one and `end_value` in the other. A session without an end is taken to last `longest`."""
+
+    session: str
+    start_value: Any
+    end_value: Any
+    longest: timedelta
 
 
 @dataclass(frozen=True)
 class Meter:
     """One revision of a meter's measuring part. `meter_id` names the revision: its buckets are its own.
 
-    `state` is `building` until the events stored before it have been counted, `active` while it answers reads.
-    The measured value is that of `property`, or of `expression` where there is one. `newest` revisions decide whether
-    an event can be accepted; an older active one measures what it can.
+    `intervals`, where it has any, say what is aggregated before `aggregation` is. `per` is the unit of time of what
+    holds on: 3 seats for 2 hours are 6 per hour. `operation` is the path at which an event says that a value is added
+    or removed. The measured value is that of `property`, or of `expression` where there is one.
+
+    `state` is `building` until the events stored before it have been counted, `active` while it answers reads. `newest`
+    revisions decide whether an event can be accepted; an older active one measures what it can.
     """
 
     key: str
@@ -129,6 +160,11 @@ class Meter:
     unit: str = ""
     expression: str = ""
     conversion: Conversion | None = None
+    intervals: Intervals | None = None
+    percentile: Decimal | None = None
+    per: Per = "hour"
+    sessions: Sessions | None = None
+    operation: str = ""
     state: Literal["building", "active"] = "active"
     newest: bool = True
 
@@ -145,7 +181,17 @@ class Meter:
     @cached_property
     def kept_as(self) -> Kept:
         """What its buckets hold beside the number of events."""
-        return KEPT_AS[self.aggregation]
+        return KEPT_AS[self.reads]
+
+    @cached_property
+    def reads(self) -> Aggregation:
+        """The aggregation that the value of an event goes into."""
+        return self.aggregation if self.intervals is None else self.intervals.aggregation
+
+    @cached_property
+    def looks_back(self) -> bool:
+        """True where events before a stretch have a part in its quantity."""
+        return self.aggregation in ("time_weighted", "duration", "counter") or bool(self.operation)
 
     @cached_property
     def measuring(self) -> Measuring:
@@ -153,10 +199,22 @@ class Meter:
         return _measuring(self)
 
 
-class Measured(msgspec.Struct, frozen=True, gc=False):
-    """What one event contributes to one meter: a Decimal, canonical text for `unique`, None for `count`."""
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """That a value or a session (canonical text) is there from now on, or is there no more."""
 
-    value: Decimal | str | None
+    text: str
+    is_there: bool
+
+
+class Measured(msgspec.Struct, frozen=True, gc=False):
+    """What one event contributes to one meter: a Decimal, canonical text for `unique`, a Change where a value or a
+    session comes and goes, None for `count`.
+
+    `dimensions` is canonical JSON. Under the name '', which no dimension has, stands to what a reading belongs: the
+    subject of a level, the subject and the source of a running total.
+    """
+
+    value: Decimal | str | Change | None
     dimensions: str
 
 
@@ -166,24 +224,25 @@ class Unmeasurable(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
-Measuring = Callable[[Mapping[str, Any]], "Measured | Unmeasurable | None"]
+Measuring = Callable[[UsageEvent], "Measured | Unmeasurable | None"]
 
 
 def measure(meter: Meter, event: UsageEvent) -> Measured | Unmeasurable | None:
     """What the event contributes to the meter; None where a filter excludes it. The event's type is the meter's."""
-    return meter.measuring(event.data)
+    return meter.measuring(event)
 
 
 def _measuring(meter: Meter) -> Measuring:
     filters = meter.filters
-    dimensions_of, value_of = _dimensions_reader(meter.dimensions), _value_reader(meter)
+    dimensions_of, value_of = _dimensions_reader(meter), _value_reader(meter)
     too_long = Unmeasurable(f"a dimension of meter {meter.key} is longer than {MAX_DIMENSION_LENGTH} characters")
 
-    def measured(data: Mapping[str, Any]) -> Measured | Unmeasurable | None:
+    def measured(event: UsageEvent) -> Measured | Unmeasurable | None:
+        data = event.data
         for item in filters:
             if not passes(item, data):
                 return None
-        dimensions = dimensions_of(data)
+        dimensions = dimensions_of(event)
         if dimensions is None:
             return too_long
         value = value_of(data)
@@ -191,17 +250,31 @@ def _measuring(meter: Meter) -> Measuring:
 
     if meter.aggregation == "count" and not filters and not meter.dimensions:
         once = Measured(None, "{}")  # the same of every event
-        return lambda _data: once
+        return lambda _event: once
     return measured
 
 
-def _value_reader(meter: Meter) -> Callable[[Mapping[str, Any]], Decimal | str | Unmeasurable | None]:
-    if meter.aggregation == "count":
+ReadValue = Callable[[Mapping[str, Any]], "Decimal | str | Change | Unmeasurable | None"]
+
+
+def _value_reader(meter: Meter) -> ReadValue:
+    if meter.reads == "count":
         return lambda _data: None
+    if meter.sessions is not None:
+        return _session_reader(meter, meter.sessions)
+    read = _one_value_reader(meter)
+    if meter.operation:
+        return _operation_reader(meter, read)
+    if meter.aggregation == "counter":
+        return _not_negative(meter, read)
+    return read
+
+
+def _one_value_reader(meter: Meter) -> ReadValue:
     if meter.expression:
         return _expression_reader(meter)
     read = reader(meter.property)
-    if meter.aggregation == "unique":
+    if meter.reads == "unique":
         detail = f"{meter.property} is absent, null or no single value, and meter {meter.key} counts it"
         made_of: Callable[[Any], Decimal | str | None] = _unique_text
     else:
@@ -216,7 +289,50 @@ def _value_reader(meter: Meter) -> Callable[[Mapping[str, Any]], Decimal | str |
     return value_of
 
 
-def _expression_reader(meter: Meter) -> Callable[[Mapping[str, Any]], Decimal | str | Unmeasurable]:
+def _not_negative(meter: Meter, read: ReadValue) -> ReadValue:
+    below = Unmeasurable(f"a running total is 0 or more, and meter {meter.key} reads one")
+
+    def value_of(data: Mapping[str, Any]) -> Decimal | str | Change | Unmeasurable | None:
+        value = read(data)
+        return below if isinstance(value, Decimal) and value < 0 else value
+
+    return value_of
+
+
+def _operation_reader(meter: Meter, read: ReadValue) -> ReadValue:
+    """The value as a change; without an operation it is added."""
+    operation_of = reader(meter.operation)
+    unknown = Unmeasurable(f"{meter.operation} is neither add nor remove, and meter {meter.key} needs it")
+
+    def value_of(data: Mapping[str, Any]) -> Change | Unmeasurable:
+        text, operation = read(data), operation_of(data)
+        if isinstance(text, Unmeasurable):
+            return text
+        if operation is not ABSENT and operation not in (None, "add", "remove"):
+            return unknown
+        assert isinstance(text, str)
+        return Change(text, operation != "remove")
+
+    return value_of
+
+
+def _session_reader(meter: Meter, sessions: Sessions) -> ReadValue:
+    session_of, marker_of = reader(sessions.session), reader(meter.property)
+    unnamed = Unmeasurable(f"{sessions.session} is absent, null or no single value, and meter {meter.key} pairs by it")
+    unknown = Unmeasurable(f"{meter.property} is neither the start nor the end that meter {meter.key} knows")
+
+    def value_of(data: Mapping[str, Any]) -> Change | Unmeasurable:
+        text, marker = _unique_text(session_of(data)), marker_of(data)
+        if text is None:
+            return unnamed
+        if _equal(marker, sessions.start_value):
+            return Change(text, True)
+        return Change(text, False) if _equal(marker, sessions.end_value) else unknown
+
+    return value_of
+
+
+def _expression_reader(meter: Meter) -> ReadValue:
     evaluate = parse_expression(meter.expression)
 
     def value_of(data: Mapping[str, Any]) -> Decimal | str | Unmeasurable:
@@ -224,7 +340,7 @@ def _expression_reader(meter: Meter) -> Callable[[Mapping[str, Any]], Decimal | 
             number = evaluate(data)
         except NoValue as error:
             return Unmeasurable(f"{error}: meter {meter.key} cannot compute {meter.expression}")
-        return _unique_text(number) or "" if meter.aggregation == "unique" else number
+        return _unique_text(number) or "" if meter.reads == "unique" else number
 
     return value_of
 
@@ -251,24 +367,38 @@ def _unique_text(value: Any) -> str | None:
     return None
 
 
-def _dimensions_reader(dimensions: tuple[tuple[str, str], ...]) -> Callable[[Mapping[str, Any]], str | None]:
+def _dimensions_reader(meter: Meter) -> Callable[[UsageEvent], str | None]:
     """Canonical JSON of the dimension values, None where one is too long. A missing value, null and what is no scalar
     are null."""
-    if not dimensions:
-        return lambda _data: "{}"
-    names = tuple(name for name, _ in dimensions)
-    readers = tuple(reader(path) for _, path in dimensions)
+    series = _series_reader(meter.aggregation)
+    if not meter.dimensions and series is None:
+        return lambda _event: "{}"
+    names = tuple(name for name, _ in meter.dimensions)
+    readers = tuple(reader(path) for _, path in meter.dimensions)
 
     @lru_cache(maxsize=4096)
-    def canonical(*texts: str | None) -> str | None:
+    def canonical(series: tuple[str, ...], *texts: str | None) -> str | None:
         if any(text is not None and len(text) > MAX_DIMENSION_LENGTH for text in texts):
             return None
-        return msgspec.json.encode(dict(zip(names, texts, strict=True)), order="sorted").decode()
+        values: dict[str, Any] = dict(zip(names, texts, strict=True))
+        return msgspec.json.encode(values | ({"": series} if series else {}), order="sorted").decode()
 
+    if series is not None:
+        of = series
+        return lambda event: canonical(of(event), *[dimension_text(read(event.data)) for read in readers])
     if len(readers) == 1:
         (only,) = readers
-        return lambda data: canonical(dimension_text(only(data)))
-    return lambda data: canonical(*[dimension_text(read(data)) for read in readers])
+        return lambda event: canonical((), dimension_text(only(event.data)))
+    return lambda event: canonical((), *[dimension_text(read(event.data)) for read in readers])
+
+
+def _series_reader(aggregation: Aggregation) -> Callable[[UsageEvent], tuple[str, ...]] | None:
+    """To what a reading belongs, apart from its resource and dimensions."""
+    if aggregation == "time_weighted":
+        return lambda event: (event.subject,)
+    if aggregation == "counter":
+        return lambda event: (event.subject, event.source)
+    return None
 
 
 def dimension_text(value: Any) -> str | None:

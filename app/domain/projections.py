@@ -39,9 +39,9 @@ class LineProjection:
 def adds_up(aggregation: Aggregation) -> bool:
     """True where twice the time makes twice the quantity, if use goes on as before."""
     match aggregation:
-        case "count" | "sum":
+        case "count" | "sum" | "time_weighted" | "duration" | "counter":
             return True
-        case "min" | "max" | "avg" | "last" | "unique":
+        case "min" | "max" | "avg" | "last" | "unique" | "percentile":
             return False
         case _:
             assert_never(aggregation)

@@ -29,7 +29,8 @@ _NO_SELLER = "No tenant is the operator, so there is no seller: set `operator` o
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What billing a subscription needs of the catalog, read inside the transaction that bills it."""
+    """What billing a subscription needs of the catalog, read inside the transaction that bills it. A period that has
+    not ended is rated up to `until`."""
 
     subscription: Subscription
     buyer: Tenant
@@ -37,6 +38,7 @@ class Books:
     versions: Versions
     meters: dict[str, Meter]
     tax_rates: Mapping[str, NamedTaxRate]
+    until: datetime | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -113,7 +115,11 @@ def charge_lines(connection: Connection, books: Books, items: Sequence[Billable]
     with metrics.RATING_SECONDS.time():
         return [
             charge_line(
-                books, item, rate_billable(connection, item, tenant_id=books.buyer.tenant_id, meters=books.meters),
+                books,
+                item,
+                rate_billable(
+                    connection, item, tenant_id=books.buyer.tenant_id, meters=books.meters, until=books.until
+                ),
                 tax_of(books, item.charge, item.stretch),
             )
             for item in items

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -215,7 +215,7 @@ class _Amounts:
         """(charge, its meter, amount) of each line."""
         subscription = running.subscription
         try:
-            books = books_of(self._connection, subscription)
+            books = replace(books_of(self._connection, subscription), until=self._now)
             period = period_at(self._connection, subscription, books.versions, zone=books.zone, at=self._now)
             items = billables(books, period)
             lines = charge_lines(self._connection, books, items)

@@ -24,7 +24,7 @@ from app.domain.rating.results import Result, difference, split_credit
 from app.domain.subscriptions import Subscription
 from app.operations.billed_charges import BilledCharge, billed_charges
 from app.operations.billing_books import Books
-from app.operations.rate_period import RatedCharge, rate_again, result_of
+from app.operations.rate_period import RatedCharge, rate_again, result_of, totals_before
 from app.storage import invoice_store, usage_store
 from app.storage.invoice_store import StoredInvoice
 
@@ -143,7 +143,8 @@ def _unchanged(
     connection: Connection, tenant_id: UUID, line: InvoiceLine, start: datetime, end: datetime,
     meters: Mapping[str, Meter],
 ) -> bool:  # fmt: skip
-    """True when it is sure, without rating, that nothing happened since the line was issued."""
+    """True when it is sure, without rating, that nothing happened since the line was issued: not in its stretch, and
+    not before it where that has a part in it."""
     trace: dict[str, Any] = line.trace
     if parse_instant(trace["stretch"][1]) != end:
         return False
@@ -153,5 +154,9 @@ def _unchanged(
     aligned = hour_floor(start) == start and hour_floor(end) == end
     if active is None or active.meter_id.hex != trace["meter"]["meter_id"] or not aligned:
         return False
+    if active.looks_back:
+        before = trace["usage"].get("before")
+        if before is None or tuple(before) != totals_before(connection, active, tenant_id, start):
+            return False
     now = usage_store.totals(connection, tenant_id=tenant_id, meter_id=active.meter_id, start=start, end=end)
     return now == (trace["usage"]["count"], trace["usage"]["identity_sum"])

@@ -5,12 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from app.domain.aggregation import MERGES
 from app.domain.events import parse_instant
 from app.domain.explanations import ChangedEvent, Correction, Explanation, State, UseIn, UseWindow
 from app.domain.invoices import InvoiceLine
@@ -21,7 +23,7 @@ from app.operations.billed_charges import billed_before
 from app.operations.frozen_use import Frozen, FrozenUse, frozen_of
 from app.operations.list_line_events import LineEvent, line_events
 from app.operations.rate_period import rated_to_trace, read_trace
-from app.operations.read_usage import Use, contribution_of
+from app.operations.read_usage import Use, Zones, contribution_of, interval_of
 from app.storage import invoice_store, meter_store
 from app.storage.database import Database
 from app.storage.invoice_store import StoredInvoice
@@ -73,20 +75,23 @@ def _use_by_window(
         return (), True
     counted = FrozenUse(connection, frozen)
     windows = list(windows_between(frozen.stretch, window, ZoneInfo(stored.invoice.time_zone)))
-    uses = _gathered(counted, windows)
+    uses = _gathered(counted, windows, {frozen.tenant_id: frozen.zone})
     rows = tuple(
-        UseIn(period, use.quantity(frozen.meter), use.fold.count)
+        UseIn(period, use.quantity(frozen.meter, period, zone=frozen.zone), use.fold.count)
         for period, use in zip(windows, uses, strict=True)
-        if use.fold.count
+        if use.fold.count or use.amount or use.present()
     )
     return rows, counted.verified(frozen.stretch.start, frozen.stretch.end)
 
 
-def _gathered(counted: FrozenUse, windows: list[Period]) -> list[Use]:
+def _gathered(counted: FrozenUse, windows: list[Period], zones: Zones) -> list[Use]:
     starts = [item.start for item in windows]
     uses = [Use() for _ in windows]
     for piece in counted.pieces(set(starts)):
-        uses[bisect_right(starts, piece.at) - 1].add(piece)
+        uses[bisect_right(starts, piece.at) - 1].add(piece, interval_of(counted.frozen.meter, piece, zones))
+    if counted.frozen.meter.operation:
+        for before, use in pairwise(uses):
+            use.present_before = before.present()
     return uses
 
 
@@ -118,6 +123,6 @@ def _changed(frozen: Frozen, row: LineEvent) -> ChangedEvent:
 def _quantity_of_one(meter: Meter, row: LineEvent) -> Decimal | None:
     """What the event adds by itself."""
     bucket = contribution_of(meter, row.stored)
-    if bucket is None or meter.aggregation == "unique":
+    if bucket is None or meter.aggregation not in MERGES or meter.intervals is not None:
         return None
     return Use(bucket.fold).quantity(meter)

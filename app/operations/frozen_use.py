@@ -7,22 +7,33 @@ Nothing is read but the hours that are asked for.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from app.domain.aggregation import MERGES, identity_number
+from app.domain.aggregation import identity_number
 from app.domain.events import parse_instant
 from app.domain.frozen_events import Candidate, Counted, counted_then
 from app.domain.invoices import InvoiceLine
 from app.domain.meters import Measured, Meter, measure
 from app.domain.periods import Period, hour_floor
-from app.operations.read_usage import HOUR, Piece, contribution_of
+from app.operations.read_usage import (
+    HOUR,
+    Piece,
+    accrue,
+    calendar_cuts_of,
+    merges_by_hour,
+    order_of,
+    own_key,
+    piece_of,
+)
 from app.storage import event_store, invoice_store, meter_store, usage_store
 from app.storage.event_store import StoredEvent
 from app.storage.invoice_store import StoredInvoice
@@ -33,13 +44,16 @@ _CHUNK = 1000
 @dataclass(frozen=True, slots=True)
 class Frozen:
     """What the line recorded: the meter's revision, the stretch (None where nothing is left of it), when, and of each
-    hour with events how many they were and the sum of their identities (None where that was not recorded)."""
+    hour with events how many they were and the sum of their identities (None where that was not recorded). `carried`
+    are the identities of events before the stretch that have a part in it, `zone` is the one that it was rated in."""
 
     tenant_id: UUID
     meter: Meter
     stretch: Period | None
     frozen_at: datetime
     hours: Mapping[datetime, tuple[int, int | None]]
+    carried: tuple[bytes, ...]
+    zone: ZoneInfo
 
 
 def frozen_of(connection: Connection, stored: StoredInvoice, line: InvoiceLine) -> Frozen | None:
@@ -51,7 +65,11 @@ def frozen_of(connection: Connection, stored: StoredInvoice, line: InvoiceLine) 
     frozen_at = stored.invoice.issued_at or invoice_store.drafted_at(connection, stored.place)
     start, end = (parse_instant(text) for text in trace["stretch"])
     stretch = Period(start, end) if start < end else None
-    return Frozen(stored.place.tenant_id, found[0], stretch, frozen_at, _hours(trace, hour_floor(start)))
+    carried = tuple(bytes.fromhex(name) for name in trace["usage"].get("carried", ()))
+    return Frozen(
+        stored.place.tenant_id, found[0], stretch, frozen_at, _hours(trace, hour_floor(start)), carried,
+        ZoneInfo(trace["zone"]),
+    )  # fmt: skip
 
 
 def _hours(trace: Mapping[str, Any], first: datetime) -> dict[datetime, tuple[int, int | None]]:
@@ -148,7 +166,11 @@ class FrozenUse:
         frozen = self.frozen
         if frozen.stretch is None:
             return
-        merges = frozen.meter.aggregation in MERGES and frozen.meter.state == "active"
+        if frozen.meter.looks_back:
+            yield from self._looking_back(cuts)
+            return
+        cuts = cuts | set(calendar_cuts_of(frozen.meter, frozen.stretch, {frozen.tenant_id: frozen.zone}))
+        merges = merges_by_hour(frozen.meter) and frozen.meter.state == "active"
         divided = self.changed | {hour_floor(cut) for cut in cuts if hour_floor(cut) != cut}
         by_event = frozenset(frozen.hours) if not merges else divided & frozenset(frozen.hours)
         if merges:
@@ -164,11 +186,30 @@ class FrozenUse:
                     yield from self._piece(stored)
 
     def _piece(self, stored: StoredEvent) -> Iterator[Piece]:
-        bucket = contribution_of(self.frozen.meter, stored)
-        if bucket is not None:
-            measured = measure(self.frozen.meter, stored.event)
-            value = measured.value if isinstance(measured, Measured) and isinstance(measured.value, str) else None
-            yield Piece(stored.at, bucket, value, stored.event.subject)
+        piece = piece_of(self.frozen.meter, stored)
+        if piece is not None:
+            yield piece
+
+    def _looking_back(self, cuts: set[datetime]) -> Iterator[Piece]:
+        """What accrued of the events that were carried over and those that were counted, divided at the cuts."""
+        frozen, stretch = self.frozen, self.frozen.stretch
+        assert stretch is not None
+        names = [(frozen.tenant_id, identity) for identity in frozen.carried]
+        before = [piece for stored in event_store.find(self._connection, names) for piece in self._piece(stored)]
+        own = [
+            piece
+            for hour in sorted(frozen.hours)
+            for stored in self.events(hour, hour + HOUR)
+            if self.counts(stored)
+            for piece in self._piece(stored)
+        ]
+        starts = sorted({stretch.start, *cuts})
+        ends = [*starts[1:], stretch.end]
+        yield from accrue(
+            frozen.meter, sorted(before, key=order_of), sorted(own, key=order_of), stretch,
+            key=own_key(self._connection, frozen.tenant_id),
+            window_of=lambda at: Period(starts[n := bisect_right(starts, at) - 1], ends[n]),
+        )  # fmt: skip
 
 
 EventPlace = tuple[datetime, bytes]

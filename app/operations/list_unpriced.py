@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.aggregation import merge
 from app.domain.charge_models import ChargeModel, Matrix, matrix
 from app.domain.events import instant_text, parse_json
 from app.domain.meters import Meter
@@ -22,7 +21,7 @@ from app.domain.money import plain
 from app.domain.periods import Period, gaps
 from app.domain.subscriptions import Subscription, terms_in_force
 from app.operations.measure_parts import cell_of
-from app.operations.read_usage import HOUR, Use, gather, pieces
+from app.operations.read_usage import HOUR, UTC_ZONE, Use, gather, pieces, zones_of
 from app.storage import catalog_store, meter_store, subscription_store, tenant_store, usage_store
 
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
@@ -108,18 +107,25 @@ def _entries(
         found = usage_store.dimensions_in(connection, tenant_id=tenant_id, meter_id=meter.meter_id, period=stretch)
         if all(any(find(dimensions) for find in finders) for dimensions in found):
             return []
+    zones = zones_of(connection, meter, [tenant_id])
     uses = gather(
-        pieces(connection, meter, stretch, tenant_ids=[tenant_id]),
+        pieces(connection, meter, stretch, tenant_ids=[tenant_id], zones=zones),
         lambda piece: (
             None if any(find(piece.bucket.dimensions) for find in finders) else cell_of(piece.bucket.dimensions, names)
         ),
+        meter=meter,
+        zones=zones,
     )
-    left = {cell: use for cell, use in uses.items() if cell is not None}
+    left = {
+        cell: use for cell, use in uses.items() if cell is not None and (use.fold.count or use.amount or use.present())
+    }
     if len(left) > _MOST_GROUPS:
         left = {"{}": _together(left.values())}
+    zone = zones.get(tenant_id, UTC_ZONE)
     return [
         {
-            "tenant": tenant, "meter": meter.key, "quantity": plain(left[cell].quantity(meter)), "unit": meter.unit,
+            "tenant": tenant, "meter": meter.key,
+            "quantity": plain(left[cell].quantity(meter, stretch, zone=zone)), "unit": meter.unit,
             "events": left[cell].fold.count, "start": instant_text(stretch.start), "end": instant_text(stretch.end),
         } | ({"group": parse_json(cell)} if cell != "{}" else {})
         for cell in sorted(left)
@@ -129,6 +135,5 @@ def _entries(
 def _together(uses: Iterable[Use]) -> Use:
     whole = Use()
     for use in uses:
-        whole.fold = merge(whole.fold, use.fold)
-        whole.values |= use.values
+        whole.absorb(use)
     return whole

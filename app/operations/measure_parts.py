@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -28,8 +28,8 @@ from app.domain.charge_models.time_of_use import divided_hours, rate_at
 from app.domain.errors import CannotBill
 from app.domain.events import parse_json
 from app.domain.meters import Meter
-from app.domain.periods import Period
-from app.operations.read_usage import Piece, Use
+from app.domain.periods import Period, hour_floor, window_at
+from app.operations.read_usage import UTC_ZONE, Piece, Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,15 @@ NO_PARTS = MeasuredParts()
 
 
 class Parts(ABC):
-    """Takes the pieces of a stretch one by one. `cuts` are instants inside the hours that must be read as events."""
+    """Takes the pieces of a stretch one by one, each with the beginning of its interval where the meter has such.
+    `cuts` are instants inside the hours that must be read as events; what accrues is divided by `window_of`."""
 
     cuts: Sequence[datetime] = ()
     from_events = False
+    window_of: Callable[[datetime], Period] | None = None
 
     @abstractmethod
-    def add(self, piece: Piece) -> None: ...
+    def add(self, piece: Piece, interval: datetime | None) -> None: ...
 
     @abstractmethod
     def measured(self, meter: Meter) -> MeasuredParts: ...
@@ -64,17 +66,17 @@ def parts_needed(need: Need, *, meter: Meter, stretch: Period, zone: ZoneInfo) -
         case TotalNeeded():
             return _None()
         case CellsNeeded(dimensions):
-            return _Cells(dimensions)
+            return _Cells(dimensions, stretch, zone)
         case SlotsNeeded():
             return _Slots(need, stretch, zone)
         case AmountsNeeded(in_order):
-            if meter.aggregation not in SINGLE_AMOUNTS:
+            if meter.aggregation not in SINGLE_AMOUNTS or meter.intervals is not None:
                 raise CannotBill(f"The meter {meter.key} adds up no amounts of single events, which a price needs.")
             return _Amounts(in_order)
 
 
 class _None(Parts):
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Piece, interval: datetime | None) -> None:
         pass
 
     def measured(self, meter: Meter) -> MeasuredParts:
@@ -82,20 +84,25 @@ class _None(Parts):
 
 
 class _Cells(Parts):
-    def __init__(self, dimensions: tuple[str, ...]) -> None:
+    def __init__(self, dimensions: tuple[str, ...], stretch: Period, zone: ZoneInfo) -> None:
         self._dimensions = dimensions
+        self._stretch, self._zone = stretch, zone
         self._cells: dict[str, str] = {}
         self._uses: dict[str, Use] = {}
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Piece, interval: datetime | None) -> None:
         text = piece.bucket.dimensions
         cell = self._cells.get(text)
         if cell is None:
             cell = self._cells[text] = cell_of(text, self._dimensions)
-        self._uses.setdefault(cell, Use()).add(piece)
+        self._uses.setdefault(cell, Use()).add(piece, interval)
 
     def measured(self, meter: Meter) -> MeasuredParts:
-        return MeasuredParts(cells=tuple((cell, self._uses[cell].quantity(meter)) for cell in sorted(self._uses)))
+        return MeasuredParts(
+            cells=tuple(
+                (cell, self._uses[cell].quantity(meter, self._stretch, zone=self._zone)) for cell in sorted(self._uses)
+            )
+        )
 
 
 def cell_of(dimensions: str, names: Sequence[str]) -> str:
@@ -106,20 +113,26 @@ def cell_of(dimensions: str, names: Sequence[str]) -> str:
 
 class _Slots(Parts):
     def __init__(self, need: SlotsNeeded, stretch: Period, zone: ZoneInfo) -> None:
-        self._model, self._zone = need.model, zone
+        self._model, self._stretch, self._zone = need.model, stretch, zone
+        divided = frozenset(divided_hours(need.model, stretch, zone))
+        self.window_of = lambda at: window_at(at, "minute" if hour_floor(at) in divided else "hour", UTC_ZONE)
         # Any instant inside of an hour divides it: each of its events then counts by its own time.
-        self.cuts = [hour.replace(minute=30) for hour in divided_hours(need.model, stretch, zone)]
+        self.cuts = [hour.replace(minute=30) for hour in sorted(divided)]
         self._rates: dict[datetime, int] = {}
         self._uses: dict[int, Use] = {}
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Piece, interval: datetime | None) -> None:
         rate = self._rates.get(piece.at)
         if rate is None:
             rate = self._rates[piece.at] = rate_at(self._model, piece.at, self._zone)
-        self._uses.setdefault(rate, Use()).add(piece)
+        self._uses.setdefault(rate, Use()).add(piece, interval)
 
     def measured(self, meter: Meter) -> MeasuredParts:
-        return MeasuredParts(slots=tuple((rate, self._uses[rate].quantity(meter)) for rate in sorted(self._uses)))
+        return MeasuredParts(
+            slots=tuple(
+                (rate, self._uses[rate].quantity(meter, self._stretch, zone=self._zone)) for rate in sorted(self._uses)
+            )
+        )
 
 
 class _Amounts(Parts):
@@ -130,7 +143,7 @@ class _Amounts(Parts):
         self._ordered: list[tuple[datetime, tuple[str, str], Decimal]] = []
         self._counted: Counter[Decimal] = Counter()
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Piece, interval: datetime | None) -> None:
         fold = piece.bucket.fold
         amount = Decimal(fold.count) if fold.sum is None else fold.sum
         if self._in_order:

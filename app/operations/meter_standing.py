@@ -103,7 +103,7 @@ class Balances:
                 _, tenant_ids = wanted.setdefault((item.meter.meter_id, period), (item.meter, []))
                 tenant_ids.append(item.tenant.tenant_id)
         for key, (meter, tenant_ids) in wanted.items():
-            found = quantities(self._connection, meter, key[1], tenant_ids=tenant_ids)
+            found = quantities(self._connection, meter, key[1], tenant_ids=tenant_ids, until=self._now)
             self._used[key] = {tenant_id: _as_billed(meter, used) for tenant_id, used in found.items()}
 
     def of(self, tenant: Tenant, meter: Meter, running: Running | None) -> Balance:

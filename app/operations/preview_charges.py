@@ -81,7 +81,7 @@ def _preview(
     periods: list[Period] = []
     for subscription in subscription_store.of_tenants(connection, [tenant_id]):
         if subscription.start <= now and (subscription.end is None or subscription.end > now):
-            books = books_of(connection, subscription)
+            books = replace(books_of(connection, subscription), until=now)
             period, found = _next_document(connection, books, now)
             periods.append(period)
             lines += [change(line, books) for line in found]

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from app.domain.aggregation import EMPTY, merge
+from app.domain.aggregation import EMPTY
 from app.domain.charge_models import MeasuredUsage, Need, keep_component, need_of, read_component
 from app.domain.errors import CannotBill, CatchingUp
 from app.domain.events import instant_text, parse_instant
@@ -34,8 +34,22 @@ from app.domain.rating.pipeline import rate
 from app.domain.rating.results import Result
 from app.domain.subscriptions import Phase
 from app.operations.measure_parts import NO_PARTS, MeasuredParts, parts_needed
-from app.operations.read_usage import HOUR, Use, pieces
-from app.storage import meter_store
+from app.operations.read_usage import HOUR, Use, interval_of, pieces, reach_of
+from app.storage import meter_store, usage_store
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What came from before a stretch, of a meter that looks back.
+
+    `before` has count and identity sum of all events that might have a part in it (None where that is not known),
+    `carried` the identities of those that have. `sessions` are those that were still open at the end, and those that
+    were cut.
+    """
+
+    before: tuple[int, int] | None
+    carried: tuple[bytes, ...]
+    sessions: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class Measurement:
     identity_sum: int = 0
     hours: tuple[tuple[int, int, int], ...] = ()
     parts: MeasuredParts = NO_PARTS
+    reach: Reach | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,35 +98,57 @@ def meters_by_key(connection: Connection) -> dict[str, Meter]:
 
 def measure_stretch(
     connection: Connection, meter: Meter, *, tenant_id: UUID, stretch: Period, need: Need, zone: ZoneInfo,
-    from_events: bool = False,
+    from_events: bool = False, until: datetime | None = None,
 ) -> Measurement:  # fmt: skip
-    """What the tenant used in the stretch, exactly, as the database stands, and in the parts that its price needs."""
-    parts = parts_needed(need, meter=meter, stretch=stretch, zone=zone)
+    """What the tenant used in the stretch, exactly, as the database stands, and in the parts that its price needs.
+
+    Intervals of the calendar are those of the zone; what accrues does so up to `until`.
+    """
+    measured = stretch if until is None or not stretch.start < until < stretch.end else Period(stretch.start, until)
+    parts = parts_needed(need, meter=meter, stretch=measured, zone=zone)
+    # Before the events are read: one that comes in between is then noticed later, and changes nothing.
+    before = None if from_events or not meter.looks_back else totals_before(connection, meter, tenant_id, stretch.start)
     use = Use(fold=EMPTY)
     hours: dict[int, tuple[int, int]] = {}
+    carried: set[bytes] = set()
     first = hour_floor(stretch.start)
     found = pieces(
         connection, meter, stretch, cuts=parts.cuts, tenant_ids=[tenant_id],
-        from_events=from_events or parts.from_events,
+        from_events=from_events or parts.from_events, zones={tenant_id: zone}, until=until,
+        window_of=parts.window_of,
     )  # fmt: skip
     for piece in found:
-        parts.add(piece)
-        use.fold = merge(use.fold, piece.bucket.fold)
-        if piece.value is not None:
-            use.values.add(piece.value)
-        hour = (piece.bucket.key.start - first) // HOUR
-        count, identity_sum = hours.get(hour, (0, 0))
-        hours[hour] = (count + piece.bucket.fold.count, identity_sum + piece.bucket.fold.identity_sum)
+        interval = interval_of(meter, piece, {tenant_id: zone})
+        use.add(piece, interval)
+        if piece.carried:
+            carried.add(piece.identity)
+        if not piece.carried or meter.operation:
+            parts.add(piece, interval)
+        fold = piece.bucket.fold
+        if fold.count:
+            hour = (piece.bucket.key.start - first) // HOUR
+            count, identity_sum = hours.get(hour, (0, 0))
+            hours[hour] = (count + fold.count, identity_sum + fold.identity_sum)
     by_hour = tuple((hour, *hours[hour]) for hour in sorted(hours))
-    return Measurement(
-        use.quantity(meter), use.fold.count, use.fold.identity_sum, by_hour, parts.measured(meter)
+    reach = Reach(before, tuple(sorted(carried)), (use.sessions_open, use.sessions_cut)) if meter.looks_back else None
+    total = use.quantity(meter, measured, zone=zone)
+    return Measurement(total, use.fold.count, use.fold.identity_sum, by_hour, parts.measured(meter), reach)
+
+
+def totals_before(connection: Connection, meter: Meter, tenant_id: UUID, start: datetime) -> tuple[int, int]:
+    """Count and identity sum of the events before `start` that may have a part in what is measured from there on; of
+    whole hours."""
+    return usage_store.totals(
+        connection, tenant_id=tenant_id, meter_id=meter.meter_id, start=hour_floor(reach_of(meter, start)),
+        end=hour_floor(start),
     )  # fmt: skip
 
 
 def rate_billable(
-    connection: Connection, billable: Billable, *, tenant_id: UUID, meters: Mapping[str, Meter]
-) -> RatedCharge:
-    """The charge rated over what was used up to now. Raises CatchingUp while its meter is being built."""
+    connection: Connection, billable: Billable, *, tenant_id: UUID, meters: Mapping[str, Meter],
+    until: datetime | None = None,
+) -> RatedCharge:  # fmt: skip
+    """The charge rated over what was used up to now, or to `until`. Raises CatchingUp while its meter is built."""
     charge = billable.charge
     meter, measurement = None, Measurement(Decimal(1))
     if charge.meter is not None:
@@ -120,7 +157,7 @@ def rate_billable(
             raise CatchingUp(f"The meter {charge.meter} is still being built; try again in a moment.")
         measurement = measure_stretch(
             connection, meter, tenant_id=tenant_id, stretch=billable.stretch, need=need_of(charge.model),
-            zone=billable.zone,
+            zone=billable.zone, until=until,
         )  # fmt: skip
     used, full = share_used(
         billable.stretch, full=billable.full, zone=billable.zone, unit=billable.terms.proration, known=billable.known
@@ -248,10 +285,12 @@ def _kept_parts(parts: MeasuredParts) -> dict[str, Any]:
 
 
 def _rated(trace: dict[str, Any], measurement: Measurement) -> RatedCharge:
-    usage = {
+    usage: dict[str, Any] = {
         "total": plain(measurement.total), "count": measurement.count, "identity_sum": measurement.identity_sum,
         "hours": [list(item) for item in measurement.hours],
     } | _kept_parts(measurement.parts)  # fmt: skip
+    if measurement.reach is not None:
+        usage |= _reach_to_trace(measurement.reach)
     measured = trace | {"usage": usage}
     line = rate_trace(measured)
     recorded = measured | {
@@ -262,6 +301,14 @@ def _rated(trace: dict[str, Any], measurement: Measurement) -> RatedCharge:
         "rated": rated_to_trace(line),
     }
     return RatedCharge(line, recorded, "" if trace["meter"] is None else trace["meter"]["unit"])
+
+
+def _reach_to_trace(reach: Reach) -> dict[str, Any]:
+    return {
+        "before": None if reach.before is None else list(reach.before),
+        "carried": [identity.hex() for identity in reach.carried],
+        "sessions": {"open": reach.sessions[0], "cut": reach.sessions[1]},
+    }
 
 
 def rated_to_trace(line: RatedLine) -> dict[str, Any]:

@@ -12,12 +12,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
-from app.domain.aggregation import merge
 from app.domain.errors import InvalidInput, NotFound
 from app.domain.events import parse_json
 from app.domain.meters import Meter
 from app.domain.periods import Period, Window, window_at, windows_between
-from app.operations.read_usage import HOUR, Piece, Use, find_meter, gather, pieces
+from app.operations.read_usage import HOUR, UTC_ZONE, Piece, Use, find_meter, gather, pieces, zones_of
 from app.storage import event_store, meter_store, tenant_store
 from app.storage.database import Database
 
@@ -40,7 +39,8 @@ _Group = tuple[str | UUID | None, ...]
 class UsageQuery:
     """What is asked for. `tenants` are keys, () for all, and so with `subjects`; `among` names by dimension the values
     that count. `window` None is one row per group for the whole period. A name in `group_by` is a dimension, or else
-    what is built in; what is named as built in is so whatever the dimensions are called."""
+    what is built in; what is named as built in is so whatever the dimensions are called. What accrues, a level or an
+    open session, does so up to `until`."""
 
     meter: str
     period: Period
@@ -51,6 +51,7 @@ class UsageQuery:
     group_by: tuple[str | BuiltIn, ...] = ()
     subjects: tuple[str, ...] = ()
     among: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class UsageRow:
     period: Period
     quantity: Decimal
     group: dict[str | BuiltIn, str | None]
+    sessions_open: int = 0
+    sessions_cut: int = 0
 
 
 def usage_report(database: Database, query: UsageQuery) -> tuple[Meter, list[UsageRow]]:
@@ -91,22 +94,59 @@ def _report(connection: Connection, query: UsageQuery) -> tuple[Meter, list[Usag
     tenant_ids = [_tenant_id(connection, key) for key in query.tenants] or None
     dimensions = _Dimensions()
     groups = _Groups([name if name in names else BuiltIn(name) for name in query.group_by], dimensions)
+    windows, zones = _Windows(query), zones_of(connection, meter, tenant_ids)
     found = pieces(
         connection, meter, query.period, cuts=_cuts(query), tenant_ids=tenant_ids, resource=query.resource,
-        from_events=bool(query.subjects) or BuiltIn.SUBJECT in groups.names,
+        from_events=bool(query.subjects) or BuiltIn.SUBJECT in groups.names, zones=zones, until=query.until,
+        window_of=windows.of,
     )  # fmt: skip
-    windows = _Windows(query)
     wanted = _wanted(connection, found, query, dimensions) if query.subjects or query.among else found
-    uses = gather(wanted, lambda piece: (windows.of(piece.at), groups.of(piece)))
+    uses = gather(
+        wanted, lambda piece: (windows.of(piece.at), groups.of(piece)), meter=meter, zones=zones, most=MAX_ROWS
+    )  # fmt: skip
+    if meter.operation and query.window is not None and len(uses) <= MAX_ROWS:
+        _carry_on(uses, query)
     if len(uses) > MAX_ROWS:
         raise InvalidInput.at("window", f"the answer would have over {MAX_ROWS} rows; ask for a shorter stretch")
     keys = tenant_store.keys_of(connection, {key for _, group in uses for key in group if isinstance(key, UUID)})
+    zone = next(iter(zones.values())) if zones else UTC_ZONE
     rows = [
-        UsageRow(period, use.quantity(meter), dict(zip(query.group_by, group, strict=True)))
+        _row(meter, query, period, group, use, zone)
         for (period, group), use in _named(uses, keys).items()
+        if use.fold.count or use.amount or use.present()
     ]
     rows.sort(key=lambda row: (row.period.start, [(value is not None, value or "") for value in row.group.values()]))
     return meter, rows
+
+
+def _row(
+    meter: Meter, query: UsageQuery, period: Period, group: tuple[str | None, ...], use: Use, zone: ZoneInfo
+) -> UsageRow:
+    until = query.until
+    measured = period if until is None or not period.start < until < period.end else Period(period.start, until)
+    return UsageRow(
+        period, use.quantity(meter, measured, zone=zone), dict(zip(query.group_by, group, strict=True)),
+        use.sessions_open, use.sessions_cut,
+    )  # fmt: skip
+
+
+def _carry_on(uses: dict[tuple[Period, _Group], Use], query: UsageQuery) -> None:
+    """Values that were added stay from window to window, until they are removed or nothing more is known."""
+    assert query.window is not None
+    end = query.period.end if query.until is None else min(query.period.end, query.until)
+    if not query.period.start < end:
+        return
+    for group in {group for _, group in uses}:
+        present: frozenset[tuple[UUID, str]] = frozenset()
+        for window in windows_between(query.period, query.window, query.zone):
+            use = uses.get((window, group))
+            if use is None and present and window.start < end:
+                use = uses[(window, group)] = Use()
+            if use is not None:
+                use.present_before = present
+                present = use.present()
+            if len(uses) > MAX_ROWS:
+                return
 
 
 def _check_names(parameter: str, names: Iterable[str], known: list[str], meter: Meter) -> None:
@@ -225,7 +265,5 @@ def _named(
     named: dict[tuple[Period, tuple[str | None, ...]], Use] = {}
     for (period, group), use in uses.items():
         names = tuple(keys[value] if isinstance(value, UUID) else value for value in group)
-        whole = named.setdefault((period, names), Use())
-        whole.fold = merge(whole.fold, use.fold)
-        whole.values |= use.values
+        named.setdefault((period, names), Use()).absorb(use)
     return named

@@ -171,10 +171,10 @@ def cancel_reason(connection: Connection, key: EventKey) -> str:
 
 def in_window(
     connection: Connection, *, type: str, start: datetime, end: datetime, tenant_ids: Sequence[UUID] | None = None,
-    resource: str | None = None, cancelled_after: datetime | None = None,
+    resource: str | None = None, cancelled_after: datetime | None = None, in_order: bool = False,
 ) -> Iterator[StoredEvent]:  # fmt: skip
     """Events of the type that happened in [start, end) and are not cancelled, or were only after the instant given; of
-    all tenants where none is named."""
+    all tenants where none is named; by tenant, time, source and id where the order matters."""
     counts: sa.ColumnElement[bool] = events.c.cancelled_at.is_(None)
     if cancelled_after is not None:
         counts = sa.or_(counts, events.c.cancelled_at > cancelled_after)
@@ -183,6 +183,8 @@ def in_window(
         query = query.where(events.c.tenant_id.in_(tenant_ids))
     if resource is not None:
         query = query.where(events.c.resource == resource)
+    if in_order:
+        query = query.order_by(events.c.tenant_id, events.c.time, events.c.source, events.c.id)
     for row in connection.execute(query.execution_options(yield_per=2000)).mappings():
         yield stored_event(row)
 

@@ -202,6 +202,24 @@ def _partial(kept_as: Kept, count: int, identity_sum: int, value: Decimal | None
     return fold
 
 
+def latest(
+    connection: Connection, *, meter_id: UUID, before: datetime, tenant_ids: Sequence[UUID] | None = None,
+    resource: str | None = None,
+) -> list[Bucket]:  # fmt: skip
+    """Of each tenant and cell the last of the meter's buckets that start before the instant."""
+    place = sa.func.row_number().over(
+        partition_by=(buckets.c.tenant_id, buckets.c.cell), order_by=buckets.c.start.desc()
+    )  # fmt: skip
+    own = sa.select(buckets, place.label("place")).where(buckets.c.meter_id == meter_id, buckets.c.start < before)
+    if tenant_ids is not None:
+        own = own.where(buckets.c.tenant_id.in_(tenant_ids))
+    if resource is not None:
+        own = own.where(buckets.c.resource == resource)
+    ranked = own.subquery()
+    query = sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.tenant_id, ranked.c.cell)
+    return [_bucket(row) for row in connection.execute(query).mappings()]
+
+
 def of_tenant(connection: Connection, *, tenant_id: UUID, meter_id: UUID) -> Iterator[Bucket]:
     """All of one tenant's buckets of the meter, by key."""
     query = sa.select(buckets).where(buckets.c.tenant_id == tenant_id, buckets.c.meter_id == meter_id)

@@ -21,11 +21,12 @@ from typing import Any
 from app.domain.alerts import BASES, MAX_THRESHOLDS, MEASURES
 from app.domain.charge_models.models import DAY_NAMES
 from app.domain.expressions import MAX_LENGTH
-from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH
+from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
@@ -70,7 +71,7 @@ def catalog_schema() -> Schema:
             "currency": {"description": "ISO 4217 code of a currency.", "enum": sorted(CURRENCY_DECIMALS)},
             "tenant": _tenant(), "legal": _legal(), "address": _address(), "resource": _resource(),
             "meter": _meter(), "filter": _filter(), "rounding": _rounding(),
-            "conversion": _conversion(), "tax_rate": _tax_rate(),
+            "conversion": _conversion(), "window": _window(), "tax_rate": _tax_rate(),
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
             "discount": _discount(), "subscription": _subscription(), "overrides": _overrides(),
             "change": _change(), "trial": _trial(), "late_usage": _late_usage(),
@@ -262,6 +263,17 @@ def _meter() -> Schema:
             "property": _path("Where in the event's data the measured value stands. Not needed for `count`."),
             "expression": _text("A number made of the event's data, in place of `property`.", longest=MAX_LENGTH,
                                 examples=["$.input_tokens + 4 * $.output_tokens", "max($.minutes - 30, 0)"]),
+            "window": _ref("window", "What is aggregated first, in each interval apart."),
+            "percentile": _decimal("Of the values of the intervals, by nearest rank.", "95"),
+            "interval": _intervals("The intervals whose values a percentile is of."),
+            "interval_aggregation": _choice("How the value of an interval is made; absent: `sum`.", WITHIN_INTERVALS),
+            "operation": _path("Where an event says `add` or `remove`; absent: `add`."),
+            "per": _choice("The unit of time of a level or a duration; absent: `hour`.", PER),
+            "session": _path("What start and end of a session have in common."),
+            "start_value": _marker("What `property` says at the start of a session."),
+            "end_value": _marker("What `property` says at its end."),
+            "longest": _written("How long a session without an end is taken to last; absent: 90d.",
+                                "^[1-9][0-9]{0,6}[smhd]$", "24h", "90d"),
             "name": _text("The name to show."),
             "unit_code": _text("Code of the unit (UN/ECE Recommendation 20).", longest=3, examples=["KWH", "HUR"]),
             "dimensions": dimensions,
@@ -272,14 +284,30 @@ def _meter() -> Schema:
             "key": _OWN_KEY,
             **_shown("revision", "state"),
         },
-        allOf=[
-            {
-                "if": {"properties": {"aggregation": {"const": "count"}}},
-                "then": {"properties": {"expression": _NOTHING}},
-                "else": {"oneOf": [_needed("property"), _needed("expression")]},
-            }
-        ],
+        allOf=[_of_aggregation(name) for name in AGGREGATIONS],
     )  # fmt: skip
+
+
+def _of_aggregation(name: Aggregation) -> Schema:
+    """What a meter of this aggregation has: no field of another one, and one of the ways to say what is measured."""
+    own = (*NEEDED.get(name, ()), *OPTIONAL.get(name, ()))
+    others: Schema = {"properties": {field: _NOTHING for field in SPECIAL_FIELDS if field not in own}}
+    needed = [{"required": [field], "properties": {field: {"not": _NOTHING}}} for field in NEEDED.get(name, ())]
+    no_value: Schema = {"properties": {"expression": _NOTHING}}
+    by_property = _needed("property", expression=_NOTHING)
+    one_value: Schema = {"oneOf": [by_property, _needed("expression", property=_NOTHING)]}
+    value: Schema = one_value
+    if name in ("count", "duration"):
+        value = no_value if name == "count" else by_property
+    elif "window" in own or "interval_aggregation" in own:
+        within: Schema = {
+            "properties": {"aggregation": {"const": "count"}},
+            "required": ["aggregation"],
+            "type": "object",
+        }
+        field, counts = ("window", within) if "window" in own else ("interval_aggregation", {"const": "count"})
+        value = {"if": {"properties": {field: counts}, "required": [field]}, "then": no_value, "else": one_value}
+    return _when("aggregation", [name], {"allOf": [others, *needed, value]})
 
 
 def _filter() -> Schema:
@@ -310,6 +338,26 @@ def _when(field: str, options: Sequence[str], then: Schema) -> Schema:
 def _needed(field: str, **further: Schema) -> Schema:
     """The demand that an optional field is there and not null."""
     return {"required": [field], "properties": {field: {"type": ["string", "number"]}, **further}}
+
+
+def _window() -> Schema:
+    return _object(
+        "An aggregation of each interval.",
+        required={
+            "aggregation": _choice("How the events of an interval become its value.", WITHIN_INTERVALS),
+            "per": _intervals("The intervals."),
+        },
+    )
+
+
+def _intervals(description: str) -> Schema:
+    form = "^(minute|hour|day|week|month|[1-9][0-9]{0,6}[smhd])$"
+    return _written(f"{description} A length divides a day.", form, "5m", "hour", "day")
+
+
+def _marker(description: str) -> Schema:
+    kinds = ["string", "number", "boolean"]
+    return {"description": description, "type": kinds, "minLength": 1, "maxLength": MAX_MARKER_LENGTH}
 
 
 def _conversion() -> Schema:

@@ -5,7 +5,7 @@
      "filter": [{"property": "$.status", "operator": "eq", "value": "ok"}], "rounding": {"mode": "up", "scale": 0}}
 
 The measured value is that of `property` or of an `expression` such as "$.input + 4 * $.output". `convert` says in which
-unit it is billed: {"divide_by": "1073741824", "unit": "GiB"}.
+unit it is billed: {"divide_by": "1073741824", "unit": "GiB"}. What only some aggregations have is in `aggregations.py`.
 
 Answers add what nobody can set: `revision` (raised when what is measured changes) and `state`: `building` until the
 events that were there before are counted, then `active`.
@@ -20,12 +20,11 @@ from app.domain.catalog import MeterEntry
 from app.domain.expressions import MAX_LENGTH, parse_expression
 from app.domain.ids import NOBODY
 from app.domain.kept_meters import keep_conversion, keep_rounding
-from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, Conversion, Filter, Meter, Rounding
-from app.domain.paths import fits, path_steps, read_number
+from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, Aggregation, Conversion, Filter, Meter, Rounding
+from app.domain.paths import fits, read_number
+from app.wire.aggregations import path_field, special_from_wire, special_to_wire
 from app.wire.parsing import Fields, NumberText, escaped, text_problem
 
-_LATER_AGGREGATIONS = ("percentile", "time_weighted", "duration", "counter")
-_LATER_FIELDS = ("percentile", "interval", "per", "session", "start_value", "end_value")
 _MODES: tuple[Literal["up", "down", "half_up"], ...] = ("up", "down", "half_up")
 _OPERATIONS: tuple[Literal["divide_by", "multiply_by"], ...] = ("divide_by", "multiply_by")
 MAX_DIMENSIONS = 20
@@ -36,52 +35,44 @@ def meter_from_wire(key: str, body: Any, path: str = "#") -> MeterEntry:
     """The meter as wanted, its revision not numbered yet. Raises InvalidInput with every fault."""
     fields = Fields(body, path)
     fields.ignore("revision", "state")
-    for name in _LATER_FIELDS:
-        if fields.raw(name) is not None:
-            fields.problem(name, f"{name} is not supported yet")
+    own_key, event_type = fields.own_key(key), fields.text("event_type")
+    aggregation = fields.choice("aggregation", AGGREGATIONS)
+    special = special_from_wire(fields, aggregation)
+    reads = aggregation if special.intervals is None else special.intervals.aggregation
     meter = Meter(
-        key=fields.own_key(key), meter_id=NOBODY, event_type=fields.text("event_type"),
-        aggregation=fields.choice("aggregation", AGGREGATIONS, later=_LATER_AGGREGATIONS), property=_property(fields),
-        expression=_expression(fields), dimensions=_dimensions(fields), filters=_filters(fields),
+        key=own_key, meter_id=NOBODY, event_type=event_type, aggregation=aggregation, property=_property(fields, reads),
+        expression=_expression(fields, reads), dimensions=_dimensions(fields), filters=_filters(fields),
         conversion=_conversion(fields), rounding=_rounding(fields), unit=fields.text("unit"), state="building",
+        intervals=special.intervals, percentile=special.percentile, per=special.per, sessions=special.sessions,
+        operation=special.operation,
     )  # fmt: skip
     entry = MeterEntry(meter, fields.text("name", default=""), fields.text("unit_code", default="", max_length=3), 0)
     fields.finish()
     return entry
 
 
-def _property(fields: Fields) -> str:
-    if not fields.has("property") and (fields.raw("aggregation") == "count" or fields.has("expression")):
+def _property(fields: Fields, reads: Aggregation) -> str:
+    if not fields.has("property") and (reads == "count" or (fields.has("expression") and reads != "duration")):
         fields.ignore("property")
         return ""  # a count reads none; one that is named is kept for whoever sent it
-    return _path(fields, "property")
+    return path_field(fields, "property")
 
 
-def _expression(fields: Fields) -> str:
+def _expression(fields: Fields, reads: Aggregation) -> str:
     if not fields.has("expression"):
         fields.ignore("expression")
         return ""
     text = fields.text("expression", max_length=MAX_LENGTH)
-    if fields.has("property"):
+    if reads in ("count", "duration"):
+        fields.problem("expression", f"{reads} reads no number")
+    elif fields.has("property"):
         fields.problem("expression", "stands in place of `property`: send one of them")
-    if fields.raw("aggregation") == "count":
-        fields.problem("expression", "a count reads no value")
     if text:
         try:
             parse_expression(text)
         except ValueError as error:
             fields.problem("expression", f"is no expression: {error}")
     return text
-
-
-def _path(fields: Fields, name: str) -> str:
-    path = fields.text(name, max_length=500)
-    if path:
-        try:
-            path_steps(path)
-        except ValueError as error:
-            fields.problem(escaped(name), f"is {error}")
-    return path
 
 
 def _dimensions(fields: Fields) -> tuple[tuple[str, str], ...]:
@@ -96,7 +87,7 @@ def _dimensions(fields: Fields) -> tuple[tuple[str, str], ...]:
         detail = text_problem(name, 100)
         if detail is not None:
             inner.problem(escaped(name), f"the name {detail}")
-    return tuple((name, _path(inner, name)) for name in sorted(inner.names()))
+    return tuple((name, path_field(inner, name)) for name in sorted(inner.names()))
 
 
 def _filters(fields: Fields) -> tuple[Filter, ...]:
@@ -119,7 +110,7 @@ def _filter(fields: Fields) -> Filter:
             fields.problem("value", f"of {operator} must be a text, a number, true or false")
     elif read_number(value) is None:
         fields.problem("value", f"of {operator} must be a number within bounds")
-    return Filter(_path(fields, "property"), operator, value)
+    return Filter(path_field(fields, "property"), operator, value)
 
 
 def _is_scalar(value: Any) -> bool:
@@ -169,6 +160,7 @@ def meter_to_wire(entry: MeterEntry) -> dict[str, Any]:
         shown["unit_code"] = entry.unit_code
     shown["dimensions"] = dict(meter.dimensions)
     shown["filter"] = [{"property": f.property, "operator": f.operator, "value": f.value} for f in meter.filters]
+    shown |= special_to_wire(meter)
     if meter.conversion is not None:
         shown["convert"] = keep_conversion(meter.conversion)
     shown["rounding"] = keep_rounding(meter.rounding)

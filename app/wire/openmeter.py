@@ -21,6 +21,7 @@ import msgspec
 from app.domain.catalog import MeterEntry
 from app.domain.errors import InvalidInput
 from app.domain.events import UsageEvent, instant_text
+from app.domain.meters import Aggregation
 from app.domain.money import plain
 from app.domain.periods import Period, Window
 from app.wire.events import event_to_wire
@@ -30,9 +31,10 @@ WINDOW_SIZES: dict[str, Window] = {"MINUTE": "minute", "HOUR": "hour", "DAY": "d
 SUBJECT, CUSTOMER = "subject", "customer_id"
 """What beside a meter's dimensions use may be grouped by."""
 
-AGGREGATIONS = {
+# What they have no word for is named by how its windows become one: they add up. A percentile has no such word.
+AGGREGATIONS: dict[Aggregation, str] = {
     "sum": "SUM", "count": "COUNT", "unique": "UNIQUE_COUNT", "min": "MIN", "max": "MAX", "last": "LATEST",
-    "avg": "AVG",
+    "avg": "AVG", "time_weighted": "SUM", "duration": "SUM", "counter": "SUM",
 }  # fmt: skip
 _MAX_LITERAL = 1000
 

@@ -240,7 +240,8 @@ def test_a_sum_of_stored_hours_is_what_the_pieces_come_to(api: Api) -> None:
         def both(connection: Any) -> None:
             meter = find_meter(connection, key)
             ids = [tenant.tenant_id for tenant in tenant_store.all_tenants(connection)]
-            uses = gather(pieces(connection, meter, period, tenant_ids=ids), lambda piece: piece.bucket.key.tenant_id)
+            found = pieces(connection, meter, period, tenant_ids=ids)
+            uses = gather(found, lambda piece: piece.bucket.key.tenant_id, meter=meter)
             wanted = {tenant_id: use.quantity(meter) for tenant_id, use in uses.items()}
             assert quantities(connection, meter, period, tenant_ids=ids) == wanted
 

@@ -283,9 +283,9 @@ def test_a_resource_with_a_fault_is_refused(shop: Api) -> None:
         assert pointers(shop.call("PUT", "/v1/resources/r", body)) == [pointer]
 
 
+WASHING = {"aggregation": "duration", "session": "$.slot", "start_value": "start", "end_value": "end"}
 METER_FAULTS: list[Any] = [
     ({"aggregation": "median"}, "#/aggregation"),
-    ({"aggregation": "percentile"}, "#/aggregation"),
     ({"aggregation": "count", "property": "kwh"}, "#/property"),
     ({"expression": "$.kwh * 2"}, "#/expression"),
     ({"property": None, "expression": "$.kwh *"}, "#/expression"),
@@ -314,6 +314,30 @@ METER_FAULTS: list[Any] = [
     ({"rounding": {"mode": "up", "scale": True}}, "#/rounding/scale"),
     ({"rounding": {"mode": "up"}}, "#/rounding/scale"),
     ({"unit_code": "KILOWATT"}, "#/unit_code"),
+    ({"percentile": "95"}, "#/percentile"),
+    ({"aggregation": "percentile", "interval": "5m"}, "#/percentile"),
+    ({"aggregation": "percentile", "percentile": "0", "interval": "5m"}, "#/percentile"),
+    ({"aggregation": "percentile", "percentile": "101", "interval": "5m"}, "#/percentile"),
+    ({"aggregation": "percentile", "percentile": "95"}, "#/interval"),
+    ({"aggregation": "percentile", "percentile": "95", "interval": "7m"}, "#/interval"),
+    ({"aggregation": "percentile", "percentile": "95", "interval": "5 minutes"}, "#/interval"),
+    ({"aggregation": "percentile", "percentile": "95", "interval": "5m", "interval_aggregation": "p"},
+     "#/interval_aggregation"),
+    ({"window": {"aggregation": "max"}}, "#/window/per"),
+    ({"window": {"aggregation": "counter", "per": "hour"}}, "#/window/aggregation"),
+    ({"window": {"aggregation": "max", "per": "year"}}, "#/window/per"),
+    ({"aggregation": "last", "window": {"aggregation": "max", "per": "hour"}}, "#/window"),
+    ({"operation": "$.op"}, "#/operation"),
+    ({"aggregation": "unique", "operation": "op"}, "#/operation"),
+    ({"per": "hour"}, "#/per"),
+    ({"aggregation": "time_weighted", "per": "month"}, "#/per"),
+    (WASHING | {"session": None}, "#/session"),
+    (WASHING | {"start_value": None}, "#/start_value"),
+    (WASHING | {"end_value": {"a": 1}}, "#/end_value"),
+    (WASHING | {"end_value": "start"}, "#/end_value"),
+    (WASHING | {"longest": "forever"}, "#/longest"),
+    (WASHING | {"longest": "9999d"}, "#/longest"),
+    (WASHING | {"expression": "$.a"}, "#/expression"),
 ]  # fmt: skip
 
 
@@ -357,7 +381,7 @@ def test_a_price_as_a_json_number_is_read_digit_by_digit(shop: Api) -> None:
 
 
 CHARGE_MODEL_FAULTS: list[Any] = [
-    ({"type": "percentage", "rate": "1"}, "type"),
+    ({"type": "surge", "rate": "1"}, "type"),
     ({"type": "matrix"}, "type"),
     ({"type": "gratis"}, "type"),
     ({}, "type"),

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from app.wire import meters
 from app.wire.catalog_file import InvalidCatalogFile, _Document, parse_catalog_file
 from app.wire.catalog_schema import catalog_schema, catalog_schema_text
 from app.wire.parsing import Fields, NumberText
@@ -57,6 +56,25 @@ FULL: dict[str, Any] = {
             "event_type": "call", "aggregation": "avg", "expression": "$.in + 4 * $.out", "property": None, "unit": "B",
             "convert": {"divide_by": "1073741824", "unit": "GiB"},
         },
+        "peaks": {
+            "event_type": "load", "aggregation": "sum", "property": "$.kw", "unit": "kW",
+            "window": {"aggregation": "max", "per": "hour"},
+        },
+        "bandwidth": {
+            "event_type": "load", "aggregation": "percentile", "property": "$.b", "unit": "B", "percentile": "95",
+            "interval": "5m", "interval_aggregation": "avg",
+        },
+        "members": {
+            "event_type": "door", "aggregation": "unique", "property": "$.who", "operation": "$.what", "unit": "member",
+        },
+        "seats": {
+            "event_type": "plan", "aggregation": "time_weighted", "expression": "$.a + $.b", "unit": "h", "per": "day",
+        },
+        "washing": {
+            "event_type": "wash", "aggregation": "duration", "property": "$.what", "unit": "h", "per": "hour",
+            "session": "$.slot", "start_value": "start", "end_value": True, "longest": "24h",
+        },
+        "total": {"event_type": "reading", "aggregation": "counter", "property": "$.total", "unit": "kWh"},
         "sessions": {"event_type": "session", "aggregation": "count", "property": None, "unit": "session"},
     },
     "tax_rates": {
@@ -214,8 +232,7 @@ def test_the_schema_has_the_fields_that_the_parsers_read(monkeypatch):
 
 def _recording(method: Any, read: dict[str, set[str]]) -> Any:
     def recorded(self: Fields, *names: str) -> Any:
-        of_meters = meters._LATER_FIELDS if self.pointer.startswith("#/meters/") else ()
-        read.setdefault(self.pointer, set()).update(set(names) - set(of_meters))
+        read.setdefault(self.pointer, set()).update(names)
         return method(self, *names)
 
     return recorded
@@ -265,7 +282,8 @@ OF_MEANING = re.compile(
     r"another charge has the key|another cell has|hours (lie|begin)|tier|"
     r"must be the name of a time zone|not a time that exists|"
     r"an alert watches|whose (quantity|balance) is watched|only an amount is|an amount (is a|has no)|what is left is|"
-    r"cannot be printed|is no expression|is longer than|must be a number within bounds"
+    r"cannot be printed|is no expression|is the same as start_value|does not divide a day|is longer than|"
+    r"must be a number within bounds"
 )
 """Faults of what is said, not of its form: these the schema may miss."""
 

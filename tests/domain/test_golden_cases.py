@@ -23,8 +23,8 @@ Left out, by name:
 - Lago `billing_boundaries_spec` and Flexprice `billing_commitment_test`, month ends and leap days: test_periods.py.
 - Lago, February 2024 at 7.00 in advance beside January's usage: which period a charge is due for is decided by
   `domain/billing.py`, not by rating.
-- Polar `meter/test_service.py` (average, maximum, minimum, unique, values that are no numbers): aggregation,
-  not rating.
+- Polar `meter/test_service.py` (average, maximum, minimum, unique, values that are no numbers): aggregation, not
+  rating: tests/api/test_golden_aggregations.py.
 - Polar `customer_meter/test_service.py` (+100, -150, +50 -> 50): a balance of credits, which comes later.
 """
 

@@ -40,6 +40,7 @@ from app.operations.usage_report import BuiltIn, UsageQuery, first_use_at, usage
 from app.storage.ingested_store import IngestedFilter
 from app.wire.events import BATCH, PLAIN, SINGLE, Sent, decode_events
 from app.wire.openmeter import (
+    AGGREGATIONS,
     CUSTOMER,
     SUBJECT,
     WINDOW_SIZES,
@@ -178,7 +179,7 @@ async def get_openmeter_meters(request: Request, caller: Caller = Depends(requir
     size = whole_parameter(request, "pageSize", most=MAX_METERS, default=100)
     field = _ORDERS[choice_parameter(request, "orderBy", tuple(_ORDERS)) or "key"]
     is_falling = choice_parameter(request, "order", ("ASC", "DESC")) == "DESC"
-    meters = [_meter(item) for item in await run_in_threadpool(describe_meters, database(request))]
+    meters = [_meter(item) for item in await run_in_threadpool(describe_meters, database(request)) if _is_known(item)]
     meters.sort(key=lambda meter: (meter[field], meter["slug"]), reverse=is_falling)
     return json_answer(meters[(page - 1) * size : page * size])
 
@@ -190,9 +191,14 @@ async def get_openmeter_meters(request: Request, caller: Caller = Depends(requir
 async def get_openmeter_meter(request: Request, slug: str, caller: Caller = Depends(require("read"))) -> Response:
     """The meter by its newest revision."""
     for item in await run_in_threadpool(describe_meters, database(request)):
-        if item.entry.meter.key == slug:
+        if item.entry.meter.key == slug and _is_known(item):
             return json_answer(_meter(item))
     raise NotFound(f"There is no meter {slug!r}.", meter=slug)
+
+
+def _is_known(item: DescribedMeter) -> bool:
+    """A meter whose aggregation they have no word for is none of theirs; it can be queried."""
+    return item.entry.meter.aggregation in AGGREGATIONS
 
 
 def _meter(item: DescribedMeter) -> dict[str, Any]:
@@ -298,6 +304,7 @@ def _query(request: Request, meter: str, question: MeterQuestion, caller: Caller
     return UsageQuery(
         meter, _period(request, meter, question, window, zone), zone, _visible(question.customers, caller), None,
         window, tuple(_BUILT_IN.get(name, name) for name in question.groups), question.subjects, question.among,
+        until=now(request),
     )  # fmt: skip
 
 

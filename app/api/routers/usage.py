@@ -18,11 +18,12 @@ from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, KEY, one_of, ref
 from app.domain.callers import Caller
 from app.domain.errors import InvalidInput, NotFound
 from app.domain.events import EARLIEST
+from app.domain.meters import Meter
 from app.domain.money import plain
 from app.domain.periods import Period, parse_zone, start_of_day
 from app.operations.read_balance import read_balance
 from app.operations.resolve_tenant import resolve_tenant
-from app.operations.usage_report import UsageQuery, meter_is_ready, usage_report
+from app.operations.usage_report import UsageQuery, UsageRow, meter_is_ready, usage_report
 from app.wire.balance import balance_to_wire
 from app.wire.invoices import period_to_wire
 
@@ -65,8 +66,7 @@ async def get_usage(request: Request, caller: Caller = Depends(require("read")))
         query = _query(request, caller)
         make_ready(request, query.meter)
         meter, rows = usage_report(database(request), query)
-        data = [period_to_wire(row.period) | {"quantity": plain(row.quantity), "group": row.group} for row in rows]
-        return {"meter": meter.key, "unit": meter.unit, "data": data}
+        return {"meter": meter.key, "unit": meter.unit, "data": [_row(meter, row) for row in rows]}
 
     return json_answer(await run_in_threadpool(work))
 
@@ -97,6 +97,13 @@ async def get_balance(key: str, request: Request, caller: Caller = Depends(requi
     return json_answer(await run_in_threadpool(work))
 
 
+def _row(meter: Meter, row: UsageRow) -> dict[str, Any]:
+    shown = period_to_wire(row.period) | {"quantity": plain(row.quantity), "group": row.group}
+    if meter.sessions is not None:
+        shown["sessions"] = {"open": row.sessions_open, "cut": row.sessions_cut}
+    return shown
+
+
 def make_ready(request: Request, meter: str) -> None:
     """Brings up a meter that was just made or changed, as far as that goes quickly."""
     if not meter_is_ready(database(request), meter):
@@ -123,7 +130,7 @@ def _query(request: Request, caller: Caller) -> UsageQuery:
     groups = tuple(name for text in request.query_params.getlist("group_by") for name in text.split(",") if name)
     return UsageQuery(
         meter, _period(request, window, zone), zone, () if tenant is None else (tenant,),
-        text_parameter(request, "resource"), window, tuple(dict.fromkeys(groups)),
+        text_parameter(request, "resource"), window, tuple(dict.fromkeys(groups)), until=now(request),
     )  # fmt: skip
 
 

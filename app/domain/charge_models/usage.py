@@ -93,7 +93,7 @@ def meter_problems(model: ChargeModel, meter: Meter) -> Iterator[FieldProblem]:
             for name in names:
                 if name not in known:
                     yield FieldProblem("/cells", f"meter {meter.key} has no dimension {name!r}")
-        case AmountsNeeded() if meter.aggregation not in SINGLE_AMOUNTS:
+        case AmountsNeeded() if meter.aggregation not in SINGLE_AMOUNTS or meter.intervals is not None:
             yield FieldProblem(
                 "", f"fees and bounds for single events need a meter that sums or counts, and {meter.key} does not"
             )
