@@ -29,7 +29,8 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
     "billed_charges", "billing_books", "catalog_change", "due_lines", "find_due", "frozen_use", "keep_events",
-    "list_unpriced", "measure_parts", "meter_standing", "rate_period", "read_usage", "resolve_tenant", "show_catalog",
+    "list_unpriced", "measure_parts", "meter_standing", "rate_period", "read_usage", "resolve_tenant", "settle_shared",
+    "show_catalog",
     "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.alerts import BASES, MAX_THRESHOLDS, MEASURES
+from app.domain.allowances import MAX_ROLLOVER_PERIODS
 from app.domain.callers import SCOPES
 from app.domain.charge_models.models import DAY_NAMES
 from app.domain.credit import CREDIT_KINDS
@@ -18,6 +19,7 @@ from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
+from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
@@ -28,7 +30,7 @@ from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
-from app.wire.plans import INTERVALS, MAX_CHARGES
+from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 
 Schema = dict[str, Any]
@@ -414,14 +416,18 @@ DISCOUNT: Schema = {
     "anyOf": [sent({"percent": PERCENT}, {"amount": {"type": "null"}}),
               sent({"amount": AMOUNT}, {"percent": {"type": "null"}})],
 }  # fmt: skip
+ROLLOVER = sent({"periods": {"type": "integer", "minimum": 1, "maximum": MAX_ROLLOVER_PERIODS}}, {"cap": QUANTITY},
+                description="What a period leaves unused is for so many further periods; at most `cap` of it is "
+                "carried into any one.")  # fmt: skip
 _ANY_CHARGE = {"minimum": AMOUNT, "maximum": AMOUNT, "discount": DISCOUNT, "tax": KEY, "description": text(1000)}
 CHARGE: Schema = {
     "anyOf": [
         sent({"key": KEY, "model": FLAT_MODEL},
              _ANY_CHARGE | {"timing": one_of(("arrears", "advance")), "meter": _NOTHING, "allowance": _NOTHING,
-                           "limit": _NOTHING}),
+                           "limit": _NOTHING, "rollover": _NOTHING}),
         sent({"key": KEY, "meter": KEY, "model": {"anyOf": USAGE_MODELS}},
-             _ANY_CHARGE | {"timing": one_of(("arrears",)), "allowance": QUANTITY, "limit": QUANTITY}),
+             _ANY_CHARGE | {"timing": one_of(("arrears",)), "allowance": QUANTITY, "limit": QUANTITY,
+                            "rollover": ROLLOVER}),
     ],
 }  # fmt: skip
 _EXAMPLE_CHARGES = [
@@ -439,6 +445,19 @@ TRIAL = sent(
     description="Local days from the start for which nothing is charged; use is metered and shown.",
 )  # fmt: skip
 TRIAL_SHOWN = shown({"days": {"type": "integer", "minimum": 0}})
+ALLOWANCES: Schema = {
+    "type": "array", "maxItems": MAX_ALLOWANCES, "items": sent(
+        {"key": KEY, "quantity": QUANTITY, "charges": {"type": "array", "items": KEY, "minItems": 1}},
+        {"rollover": ROLLOVER}),
+    "description": "Free units that several charges use up together, the first named first.",
+}  # fmt: skip
+COMMITMENT = sent(
+    {"amount": AMOUNT},
+    {"periods": {"type": "integer", "minimum": 2, "maximum": MAX_TERM_PERIODS},
+     "overage_factor": number(3, 6, least=1) | {"maximum": 100, "not": {"type": "string", "pattern": r"^0"}}},
+    description="What is to be spent in every period, or over each term of `periods` periods; what exceeds it costs "
+    "`overage_factor` times its price.",
+)  # fmt: skip
 PLAN_SENT = sent(
     {
         "name": text(), "currency": CURRENCY, "interval": one_of(INTERVALS),
@@ -446,7 +465,8 @@ PLAN_SENT = sent(
     },
     {
         "key": OWN_KEY, "anchor": one_of(("calendar", "anniversary")), "proration": one_of(("day", "second")),
-        "interval_count": INTERVAL_COUNT, "trial": TRIAL,
+        "interval_count": INTERVAL_COUNT, "trial": TRIAL, "allowances": ALLOWANCES, "minimum": AMOUNT,
+        "maximum": AMOUNT, "commitment": COMMITMENT,
         "version": {"type": "integer", "readOnly": True}, "versions": {"type": "array", "readOnly": True},
         "draft": {"type": "boolean", "readOnly": True},
     },
@@ -487,6 +507,7 @@ _DISCOUNT_SHOWN: Schema = {"anyOf": [shown({"percent": DECIMAL}), shown({"amount
 _OVERRIDABLE_SHOWN: dict[str, Schema] = {
     "model": _MODEL_SHOWN, "allowance": DECIMAL, "minimum": DECIMAL, "maximum": DECIMAL, "limit": DECIMAL,
     "discount": _DISCOUNT_SHOWN, "tax": KEY, "description": {"type": "string"},
+    "rollover": shown({"periods": {"type": "integer"}}, {"cap": DECIMAL}),
 }  # fmt: skip
 CHARGE_SHOWN = shown(
     {"key": KEY, "model": _MODEL_SHOWN, "timing": one_of(("arrears", "advance"))}, _OVERRIDABLE_SHOWN | {"meter": KEY}
@@ -495,7 +516,13 @@ _TERMS: dict[str, Schema] = {
     "currency": CURRENCY, "interval": one_of(INTERVALS), "anchor": one_of(("calendar", "anniversary")),
     "charges": {"type": "array", "items": ref("Charge"), "minItems": 1}, "proration": one_of(("day", "second")),
 }  # fmt: skip
-_SOME_TERMS: dict[str, Schema] = {"interval_count": INTERVAL_COUNT, "trial": TRIAL_SHOWN}
+_SOME_TERMS: dict[str, Schema] = {
+    "interval_count": INTERVAL_COUNT, "trial": TRIAL_SHOWN, "minimum": DECIMAL, "maximum": DECIMAL,
+    "allowances": {"type": "array", "items": shown(
+        {"key": KEY, "quantity": DECIMAL, "charges": {"type": "array", "items": KEY}},
+        {"rollover": shown({"periods": {"type": "integer"}}, {"cap": DECIMAL})})},
+    "commitment": shown({"amount": DECIMAL}, {"periods": {"type": "integer"}, "overage_factor": DECIMAL}),
+}  # fmt: skip
 VERSION: Schema = {"type": "integer", "minimum": 1}
 PLAN = shown(
     {
@@ -512,7 +539,7 @@ PLAN_VERSION = shown({"plan": KEY, "version": VERSION, "effective_at": INSTANT, 
 
 OVERRIDE = sent({}, {
     "model": {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}, "allowance": QUANTITY, "minimum": AMOUNT, "maximum": AMOUNT,
-    "limit": QUANTITY, "discount": DISCOUNT, "tax": KEY, "description": text(1000),
+    "limit": QUANTITY, "discount": DISCOUNT, "tax": KEY, "description": text(1000), "rollover": ROLLOVER,
 })  # fmt: skip
 OVERRIDE["properties"]["model"] = {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}  # every charge has one: null takes none away
 OVERRIDES = sent({}, {"charges": {"type": "object", "propertyNames": KEY, "additionalProperties": OVERRIDE}})

@@ -114,6 +114,13 @@ WORDS: dict[Language, dict[str, str]] = {
         "use_by_day": "Use by day",
         "use_by_hour": "Use by hour",
         "use_unverified": "The events that are kept are no longer those that were counted then.",
+        "given_allowance": "Included, of the allowance {of}",
+        "given_coupon": "Free with the coupon {of}",
+        "given_prepaid": "Prepaid units ({of})",
+        "plan_rated": "All charges of the period together",
+        "plan_before": "All charges of the term’s earlier periods",
+        "plan_committed": "Committed",
+        "plan_minimum_of": "Minimum of the plan",
         "holds": "Computed again from what was recorded: the same amount.",
         "holds_not": "Computed again from what was recorded, the amount is another one: {amount}.",
     },
@@ -180,6 +187,13 @@ WORDS: dict[Language, dict[str, str]] = {
         "use_by_day": "Consommation par jour",
         "use_by_hour": "Consommation par heure",
         "use_unverified": "Les événements conservés ne sont plus ceux qui avaient été comptés.",
+        "given_allowance": "Inclus, sur le forfait {of}",
+        "given_coupon": "Offert par le bon de réduction {of}",
+        "given_prepaid": "Unités prépayées ({of})",
+        "plan_rated": "Ensemble des éléments facturés de la période",
+        "plan_before": "Ensemble des éléments des périodes précédentes de l’engagement",
+        "plan_committed": "Engagement",
+        "plan_minimum_of": "Minimum de l’offre",
         "holds": "Recalculé d’après ce qui a été enregistré : le même montant.",
         "holds_not": "Recalculé d’après ce qui a été enregistré, le montant est autre : {amount}.",
     },
@@ -356,7 +370,18 @@ def stage_statements(passed: Passed, speech: Speech) -> tuple[Statement, ...]:
             return (_rounded(before, after, speech),)
         case "deduct_allowance":
             return (_included(before, after, speech),)
-        case "price_quantity" | "apply_discounts" | "cap_amount" | "raise_to_minimum" | "waive_in_trial":
+        case "deduct_given":
+            return tuple(_given(before, after, speech))
+        case "settle_plan":
+            return tuple(_beyond_the_charges(after, speech))
+        case (
+            "price_quantity"
+            | "apply_discounts"
+            | "cap_amount"
+            | "raise_to_minimum"
+            | "waive_in_trial"
+            | "lower_together"
+        ):
             return (*_new_components(before, after, speech), *_new_allowances(before, after, speech))
         case _:
             assert_never(passed.stage)
@@ -382,6 +407,33 @@ def _included(before: Rating, after: Rating, speech: Speech) -> Statement:
     parts = (speech.quantity(item) for item in (before.quantity_to_price, off, after.quantity_to_price))
     measured, free, left = parts
     return Statement(TEXTS[speech.language]["free"], f"{measured} {MINUS} {free} = {left}")
+
+
+def _given(before: Rating, after: Rating, speech: Speech) -> Iterator[Statement]:
+    quantity = before.quantity_to_price
+    for item in after.terms.given:
+        left = quantity - item.quantity
+        parts = (speech.quantity(number) for number in (quantity, item.quantity, left))
+        had, off, rest = parts
+        yield Statement(speech.say(f"given_{item.kind}", of=item.name), f"{had} {MINUS} {off} = {rest}")
+        quantity = left
+
+
+def _beyond_the_charges(after: Rating, speech: Speech) -> Iterator[Statement]:
+    totals = after.terms.plan_totals
+    assert totals is not None, "only a plan's minimum or commitment changes the amount here"
+    yield Statement(speech.say("plan_rated"), speech.money(totals.rated))
+    if totals.before:
+        yield Statement(speech.say("plan_before"), speech.money(totals.before))
+    if totals.taken_off:
+        yield Statement(TEXTS[speech.language]["plan_maximum"], f"{MINUS} {speech.money(totals.taken_off)}")
+    if totals.committed is not None:
+        yield Statement(speech.say("plan_committed"), speech.money(totals.committed))
+    if totals.minimum is not None:
+        yield Statement(speech.say("plan_minimum_of"), speech.money(totals.minimum))
+    for item in after.components:
+        formula = _product(item, "", speech) if item.kind == "commitment_overage" else speech.money(item.amount)
+        yield Statement(wording.component(item, speech.language), formula)
 
 
 def _new_components(before: Rating, after: Rating, speech: Speech) -> Iterator[Statement]:
@@ -425,6 +477,8 @@ def _component(item: Component, rating: Rating, before: Decimal, speech: Speech)
             return Statement(wording.component(item, speech.language), _product(item, speech.say("packages"), speech))
         case "tier_flat":
             return Statement(wording.component(item, speech.language), speech.money(item.amount))
+        case "commitment_overage" | "commitment" | "plan_minimum":
+            raise AssertionError("these are beyond the charges")
         case _:
             assert_never(item.kind)
 

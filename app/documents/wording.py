@@ -89,6 +89,11 @@ TEXTS: dict[Language, dict[str, str]] = {
         "overage": "Beyond the reserved",
         "maximum": "Reduction to the maximum",
         "minimum": "Supplement to the minimum",
+        "plan_minimum": "Supplement to the minimum of the plan",
+        "plan_maximum": "Reduction to the maximum of the plan",
+        "commitment_overage": "Surcharge beyond the commitment",
+        "commitment": "Supplement to the commitment",
+        "coupon": "Coupon {name}",
         "free": "Included, free of charge",
         "discount": "Discount",
         "trial": "Trial period",
@@ -164,6 +169,11 @@ TEXTS: dict[Language, dict[str, str]] = {
         "overage": "Au-delà du réservé",
         "maximum": "Plafonnement au maximum",
         "minimum": "Complément au minimum",
+        "plan_minimum": "Complément au minimum de l’offre",
+        "plan_maximum": "Plafonnement au maximum de l’offre",
+        "commitment_overage": "Majoration au-delà de l’engagement",
+        "commitment": "Complément à l’engagement",
+        "coupon": "Bon de réduction {name}",
         "free": "Inclus, sans frais",
         "discount": "Remise",
         "trial": "Période d'essai",
@@ -356,10 +366,12 @@ def component_price(item: Component, currency: str, language: Language) -> str:
 def allowance(description: str, language: Language) -> str:
     """The description of an allowance; `discount` and `discount 10 %`, the service's own words, in the language."""
     texts = TEXTS[language]
-    if description == "trial":
-        return texts["trial"]
-    if description == "promotional credit":
-        return texts["promotional_credit"]
+    own = {"promotional credit": "promotional_credit", "maximum of the plan": "plan_maximum",
+           "trial": "trial"}  # fmt: skip
+    if description in own:
+        return texts[own[description]]
+    if description.startswith("coupon "):
+        return texts["coupon"].format(name=description.removeprefix("coupon "))
     word, _, rest = description.partition(" ")
     if word != "discount":
         return description

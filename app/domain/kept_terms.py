@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from app.domain.allowances import Rollover, SharedAllowance
 from app.domain.charge_models import ChargeModel
 from app.domain.kept_models import keep_model, number_text, read_model
+from app.domain.plan_totals import Commitment
 from app.domain.plans import Discount, PlanCharge, PlanTerms
 from app.domain.subscriptions import ChargeOverride, Overrides
 
@@ -26,19 +28,20 @@ def keep_terms(terms: PlanTerms) -> dict[str, Any]:
     return {
         "currency": terms.currency, "interval": terms.interval, **count, "anchor": terms.anchor,
         "charges": [keep_charge(charge) for charge in terms.charges], "proration": terms.proration, **trial,
-    }  # fmt: skip
+    } | _keep_shared(terms)  # fmt: skip
 
 
 def read_terms(kept: Mapping[str, Any]) -> PlanTerms:
     return PlanTerms(
         kept["currency"], kept["interval"], kept["anchor"], tuple(read_charge(charge) for charge in kept["charges"]),
-        kept["proration"], kept.get("interval_count", 1), kept.get("trial", {}).get("days", 0),
+        kept["proration"], kept.get("interval_count", 1), kept.get("trial", {}).get("days", 0), **_read_shared(kept),
     )  # fmt: skip
 
 
 def keep_charge(charge: PlanCharge) -> dict[str, Any]:
     """The charge without the fields that it leaves open."""
-    names = ("meter", "model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "timing", "description")
+    names = ("meter", "model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "timing", "description",
+             "rollover")  # fmt: skip
     values = {name: getattr(charge, name) for name in names}
     return {"key": charge.key} | {
         name: _keep(value) for name, value in values.items() if value is not None and value != ""
@@ -80,6 +83,8 @@ def _keep(value: Any) -> Any:
             return number_text(value)
         case Discount(percent, amount):
             return {"percent": number_text(percent)} if percent is not None else {"amount": _keep(amount)}
+        case Rollover(periods, cap):
+            return {"periods": periods} | ({} if cap is None else {"cap": number_text(cap)})
         case _ if isinstance(value, ChargeModel):
             return keep_model(value)
         case _:
@@ -96,7 +101,63 @@ def _read_fields(kept: Mapping[str, Any]) -> dict[str, Any]:
             fields[name] = "" if name == "description" and kept[name] is None else kept[name]
     if "model" in kept:
         fields["model"] = read_model(kept["model"])
+    if "rollover" in kept:
+        fields["rollover"] = _read_rollover(kept["rollover"])
     if "discount" in kept:
         discount = kept["discount"]
         fields["discount"] = discount and Discount(**{name: Decimal(value) for name, value in discount.items()})
     return fields
+
+
+# --- what a plan says of all its charges -----------------------------------------------------------------------------
+
+
+def _keep_shared(terms: PlanTerms) -> dict[str, Any]:
+    """Nothing where the terms say nothing of it."""
+    kept: dict[str, Any] = {}
+    if terms.allowances:
+        kept["allowances"] = [
+            {"key": item.key, "quantity": number_text(item.quantity), "charges": list(item.charges)}
+            | ({} if item.rollover is None else {"rollover": _keep(item.rollover)})
+            for item in terms.allowances
+        ]
+    for name, amount in (("minimum", terms.minimum), ("maximum", terms.maximum)):
+        if amount is not None:
+            kept[name] = number_text(amount)
+    if terms.commitment is not None:
+        kept["commitment"] = _keep_commitment(terms.commitment)
+    return kept
+
+
+def _keep_commitment(commitment: Commitment) -> dict[str, Any]:
+    kept: dict[str, Any] = {"amount": number_text(commitment.amount)}
+    if commitment.periods is not None:
+        kept["periods"] = commitment.periods
+    if commitment.overage_factor != 1:
+        kept["overage_factor"] = number_text(commitment.overage_factor)
+    return kept
+
+
+def _read_shared(kept: Mapping[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        name: Decimal(kept[name]) for name in ("minimum", "maximum") if kept.get(name) is not None
+    }
+    if "allowances" in kept:
+        fields["allowances"] = tuple(
+            SharedAllowance(
+                item["key"], Decimal(item["quantity"]), tuple(item["charges"]), _read_rollover(item.get("rollover"))
+            )
+            for item in kept["allowances"]
+        )
+    if "commitment" in kept:
+        said = kept["commitment"]
+        fields["commitment"] = Commitment(
+            Decimal(said["amount"]), said.get("periods"), Decimal(said.get("overage_factor", "1"))
+        )
+    return fields
+
+
+def _read_rollover(kept: Mapping[str, Any] | None) -> Rollover | None:
+    if kept is None:
+        return None
+    return Rollover(kept["periods"], Decimal(kept["cap"]) if "cap" in kept else None)

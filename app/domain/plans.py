@@ -12,10 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from app.domain.allowances import Rollover, SharedAllowance, rollover_problems, shared_allowance_problems
 from app.domain.charge_models import ChargeModel, Flat, model_problems
 from app.domain.errors import FieldProblem
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 from app.domain.periods import Anchor, Interval, Unit
+from app.domain.plan_totals import Commitment, plan_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class PlanCharge:
     timing: Literal["arrears", "advance"] = "arrears"
     description: str = ""
     limit: Decimal | None = None
+    rollover: Rollover | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class PlanTerms:
     """What a plan version fixes: everything but its name and its start.
 
     A period is `interval_count` intervals long. A subscription begins with `trial_days` for which nothing is charged.
+    `minimum`, `maximum` and `commitment` are about what all charges come to together.
     """
 
     currency: str
@@ -58,6 +62,26 @@ class PlanTerms:
     proration: Unit = "day"
     interval_count: int = 1
     trial_days: int = 0
+    allowances: tuple[SharedAllowance, ...] = ()
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    commitment: Commitment | None = None
+
+    @property
+    def pools(self) -> tuple[tuple[str, SharedAllowance], ...]:
+        """Every allowance that is more than a charge's own number, by a name: those of single charges that roll over,
+        then the shared ones. A key has no slash, so no two have one name."""
+        own = [
+            (f"charge/{charge.key}", SharedAllowance(charge.key, charge.allowance, (charge.key,), charge.rollover))
+            for charge in self.charges
+            if charge.allowance is not None and charge.rollover is not None
+        ]
+        return (*own, *((allowance.key, allowance) for allowance in self.allowances))
+
+    @property
+    def has_totals(self) -> bool:
+        """True where something is due, or not due, for all charges together."""
+        return self.minimum is not None or self.maximum is not None or self.commitment is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +115,7 @@ class Plan:
         return terms
 
 
-OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "description")
+OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "description", "rollover")
 """The fields of a charge that one subscription may have otherwise. Its meter and timing stay the plan's."""
 
 
@@ -119,7 +143,25 @@ def terms_problems(terms: PlanTerms) -> list[FieldProblem]:
         if charge.key in seen:
             problems.append(FieldProblem(f"/charges/{index}/key", f"another charge has the key {charge.key!r}"))
         seen.add(charge.key)
-    return problems
+    return [*problems, *_shared_problems(terms, seen)]
+
+
+def _shared_problems(terms: PlanTerms, keys: set[str]) -> Iterator[FieldProblem]:
+    """What the terms break beyond their single charges."""
+    metered = {charge.key for charge in terms.charges if charge.meter is not None}
+    names: set[str] = set()
+    for index, allowance in enumerate(terms.allowances):
+        for problem in shared_allowance_problems(allowance, metered):
+            yield FieldProblem(f"/allowances/{index}{problem.pointer}", problem.detail)
+        if allowance.key in names:
+            yield FieldProblem(f"/allowances/{index}/key", f"another allowance has the key {allowance.key!r}")
+        names.add(allowance.key)
+    for name, amount in (("minimum", terms.minimum), ("maximum", terms.maximum)):
+        if amount is not None:
+            yield from _money(f"/{name}", amount, terms.currency)
+    if terms.commitment is not None:
+        yield from _money("/commitment/amount", terms.commitment.amount, terms.currency)
+    yield from plan_problems(terms.minimum, terms.maximum, terms.commitment, keys)
 
 
 def charge_problems(charge: PlanCharge, currency: str) -> list[FieldProblem]:
@@ -154,6 +196,11 @@ def _amount_problems(charge: PlanCharge, currency: str) -> Iterator[FieldProblem
         yield from _quantity("/allowance", charge.allowance, may_be_zero=True)
     if charge.limit is not None:
         yield from _quantity("/limit", charge.limit, may_be_zero=True)
+    if charge.rollover is not None:
+        if charge.allowance is None:
+            yield FieldProblem("/rollover", "there is no allowance of which a rest could be carried")
+        for problem in rollover_problems(charge.rollover):
+            yield FieldProblem("/rollover" + problem.pointer, problem.detail)
     if charge.discount is not None:
         yield from _discount_problems(charge.discount, currency)
 

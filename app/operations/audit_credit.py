@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.credit import Entry, Grant
-from app.domain.ids import public_id
+from app.domain.ids import parse_public_id, public_id
 from app.domain.money import ZERO, plain
 from app.storage import credit_store, invoice_store
 from app.storage.invoice_store import StoredInvoice
@@ -80,13 +80,18 @@ def _document_differences(
     said: dict[UUID, Decimal] = {}
     for use in invoice.allowances:
         said[use.grant_id] = said.get(use.grant_id, ZERO) + sign * use.amount
+    for line in invoice.lines:
+        for name, text in line.trace.get("drawn", ()):
+            key = parse_public_id("cg", name)
+            if key is not None:
+                said[key[1]] = said.get(key[1], ZERO) + Decimal(text)
     booked: dict[UUID, Decimal] = {}
     for entry in entries:
         kind = grants[entry.grant_id].kind if entry.grant_id in grants else ""
-        if entry.document_id == place.invoice_id and kind == "promotional":
+        if entry.document_id == place.invoice_id and kind in ("promotional", "units"):
             booked[entry.grant_id] = booked.get(entry.grant_id, ZERO) + entry.amount
     if said != booked:
-        yield Difference("credit_entries", where, "promotional credit", _text(said), _text(booked))
+        yield Difference("credit_entries", where, "credit used", _text(said), _text(booked))
     if not ZERO <= invoice.paid <= max(invoice.total - invoice.credited, ZERO):
         owed = max(invoice.total - invoice.credited, ZERO)
         yield Difference("credit_entries", where, "paid from balance", f"0 to {plain(owed)}", plain(invoice.paid))

@@ -23,7 +23,7 @@ from app.domain.money import ZERO
 from app.domain.periods import Period
 from app.domain.tax import TaxGroup, summed_groups
 from app.operations.billing_books import Books, Desk, books_of, party
-from app.operations.correct_period import Correction, corrections_at, credit_line, difference_line
+from app.operations.correct_period import Correction, credit_line, due_at
 from app.operations.due_lines import due_before, instants_through, lines_due
 from app.operations.issue_invoice import issue_draft
 from app.operations.use_credit import promotional_returns, promotional_uses
@@ -81,9 +81,8 @@ def close_period(
             # Nothing was due at the start itself.
             billing_store.settle_instant(connection, tenant_id, subscription_id, rows[0].at, "passed")
     lines, period = lines_due(connection, books, rows, row)
-    # Of several drafts the first has the corrections: what it bills and credits the others need not.
-    found = [] if earlier else corrections_at(connection, books, at)
-    lines += [difference_line(item) for item in found if item.is_for_next]
+    due = due_at(connection, books, lines, rows=rows, at=at)
+    lines = due.all_lines
     documents: list[StoredInvoice] = []
     known = _discard_drafts(connection, books, lambda place: not place.slot and place.billing_at == at)
     if lines and period is not None:
@@ -91,7 +90,7 @@ def close_period(
         draft = _invoice(connection, books, lines, period, place)
         documents.append(_save(connection, draft, place, issue=issue, now=now, terms_days=terms_days))
     if not earlier:
-        documents += _credit(connection, books, found, at, issue=issue, now=now, terms_days=terms_days)
+        documents += _credit(connection, books, due.changes, at, issue=issue, now=now, terms_days=terms_days)
     if issue:
         status = "billed" if lines else "passed"
         billing_store.settle_instant(connection, tenant_id, subscription_id, at, status)  # type: ignore[arg-type]
@@ -104,16 +103,16 @@ def correct_only(
 ) -> Closed:  # fmt: skip
     """Credits what earlier periods owe back; bills what they owe more where no next invoice will come to carry it."""
     books = _books(connection, tenant_id, subscription_id, desk)
-    found = corrections_at(connection, books, through)
-    documents = _credit(connection, books, found, through, issue=issue, now=now, terms_days=terms_days)
-    more = [item for item in found if item.is_for_next]
     rows = billing_store.instants(connection, tenant_id, subscription_id)
+    # Open instants have documents of their own to come.
+    due = due_at(connection, books, [], rows=[row for row in rows if row.status != "open"], at=through)
+    found, lines = due.changes, due.all_lines
+    documents = _credit(connection, books, found, through, issue=issue, now=now, terms_days=terms_days)
     ended = books.subscription.end is not None and bool(rows) and rows[-1].at == books.subscription.end
     if ended and all(item.status != "open" for item in rows):
         known = _discard_drafts(connection, books, lambda place: place.credits_id is None)
         place = _place(books, books.subscription.end or through, slot=_slot(found), known=known)
-        if more:
-            lines = [difference_line(item) for item in more]
+        if lines:
             draft_invoice = _invoice(connection, books, lines, lines[0].period, place)
             documents.append(_save(connection, draft_invoice, place, issue=issue, now=now, terms_days=terms_days))
     return Closed(tuple(documents))
@@ -151,9 +150,10 @@ def _credit(
     originals: dict[UUID, StoredInvoice] = {}
     for item in found:
         if not item.is_for_next:
-            for original, part in item.credits():
+            for index, (original, part) in enumerate(item.credits()):
                 originals[original.place.invoice_id] = original
-                lines.setdefault(original.place.invoice_id, []).append(credit_line(item, part))
+                line = credit_line(item, part, is_first=not index)
+                lines.setdefault(original.place.invoice_id, []).append(line)
     notes = []
     for invoice_id, note_lines in lines.items():
         original = originals[invoice_id]

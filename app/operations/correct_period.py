@@ -7,9 +7,10 @@ billed is a line on the next invoice if positive, a credit note on the documents
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,13 +20,17 @@ from sqlalchemy.engine import Connection
 from app.domain.events import instant_text, parse_instant
 from app.domain.invoices import InvoiceLine
 from app.domain.meters import Meter
+from app.domain.money import ZERO
 from app.domain.periods import hour_floor, local_date
 from app.domain.rating.results import Result, difference, split_credit
 from app.domain.subscriptions import Subscription
 from app.operations.billed_charges import BilledCharge, billed_charges
 from app.operations.billing_books import Books
+from app.operations.due_lines import due_before, lines_due
 from app.operations.rate_period import RatedCharge, rate_again, result_of, totals_before
+from app.operations.settle_shared import settle_shared
 from app.storage import invoice_store, usage_store
+from app.storage.billing_store import InstantRow
 from app.storage.invoice_store import StoredInvoice
 
 
@@ -35,6 +40,7 @@ class Correction:
 
     billed: BilledCharge
     rated: RatedCharge
+    is_netted: bool = False
 
     @property
     def change(self) -> Result:
@@ -42,9 +48,18 @@ class Correction:
 
     @property
     def is_for_next(self) -> bool:
-        """True where the change is a line of the next document: it is more to pay, or no invoice has billed the charge
+        """True where the change is a line of the next document: it is not less to pay (prepaid units may have been
+        drawn for nothing), less of one charge where its period owes no less in all, or no invoice has billed the charge
         that a credit note could lower."""
-        return self.change.amount > 0 or all(one.invoice.type != "invoice" for one in self.billed.documents)
+        return (
+            self.change.amount >= 0
+            or self.is_netted
+            or all(one.invoice.type != "invoice" for one in self.billed.documents)
+        )
+
+    @property
+    def is_nothing(self) -> bool:
+        return not self.change.amount and "drawn" not in self.rated.trace
 
     @property
     def is_of_use(self) -> bool:
@@ -81,14 +96,78 @@ def standing(subscription: Subscription, item: Correction, *, zone: ZoneInfo, at
     return "pending" if late.horizon_days is None or age.days <= late.horizon_days else "beyond_horizon"
 
 
-def corrections_at(connection: Connection, books: Books, at: datetime) -> list[Correction]:
-    """The changes that a document of this billing instant is to bill or to credit. The subscription's row is locked."""
-    subscription = books.subscription
+@dataclass(frozen=True, slots=True)
+class DueAt:
+    """What a document of a billing instant has: the `lines` that are due there first, what is due of earlier periods
+    (`late`), and the changes of billed charges, to be billed or to be credited."""
+
+    lines: list[InvoiceLine]
+    late: list[InvoiceLine]
+    changes: list[Correction]
+
+    @property
+    def all_lines(self) -> list[InvoiceLine]:
+        return self.lines + self.late + [difference_line(item) for item in self.changes if item.is_for_next]
+
+
+def due_at(
+    connection: Connection, books: Books, lines: Sequence[InvoiceLine], *, rows: Sequence[InstantRow],
+    at: datetime,
+) -> DueAt:  # fmt: skip
+    """What is due at the instant, with what charges have in common settled. Of several drafts the first has the
+    changes: what it bills and credits the others need not. The subscription's row is locked."""
+    earlier = due_before(books, rows, at)
+    settled_until = max((row.at for row in rows if row.status != "open"), default=None)
+    settled = settle_shared(
+        connection, books, _pending_again(connection, books, at), lines,
+        earlier=lambda: (line for row in earlier for line in lines_due(connection, books, rows, row)[0]),
+        settled_until=settled_until, at=at if lines else settled_until or books.subscription.start,
+    )  # fmt: skip
+    if earlier:
+        return DueAt(settled.lines, [], [])
+    return DueAt(settled.lines, settled.late, _changes(settled.again))
+
+
+def _pending_again(connection: Connection, books: Books, at: datetime) -> list[tuple[BilledCharge, RatedCharge | None]]:
+    """Every billed charge, with its rating where that is to be billed or credited: what is only reported counts for
+    nothing else either."""
+    again: list[tuple[BilledCharge, RatedCharge | None]] = []
+    for billed, rated in rated_again(connection, books.subscription, books.meters):
+        if rated is not None:
+            item = Correction(billed, rated)
+            if standing(books.subscription, item, zone=books.zone, at=at) != "pending":
+                rated = None
+        again.append((billed, rated))
+    return again
+
+
+def _changes(again: Sequence[tuple[BilledCharge, RatedCharge | None]]) -> list[Correction]:
+    """Of those, what is no longer as it was billed.
+
+    Where a period owes more for one charge and less for another, as use does under a plan's minimum, and not less in
+    all for any tax rate, both go on the invoice: the buyer need not be given a credit note and asked for more at once.
+    """
+    found = [Correction(billed, rated) for billed, rated in again if rated is not None]
+    found = [item for item in found if not item.is_nothing]
+    sums: dict[tuple[Any, ...], Decimal] = {}
+    for item in found:
+        sums[_netted_by(item)] = sums.get(_netted_by(item), ZERO) + item.change.amount
     return [
-        item
-        for item in corrections(connection, subscription, books.meters)
-        if standing(subscription, item, zone=books.zone, at=at) == "pending"
+        replace(item, is_netted=_is_netted(item) and item.change.amount < 0 and sums[_netted_by(item)] >= 0)
+        for item in found
     ]
+
+
+def _netted_by(item: Correction) -> tuple[Any, ...]:
+    trace, tax = item.rated.trace, item.billed.first.tax
+    return trace["full_dates"][0], trace["plan"], trace["version"], tax
+
+
+def _is_netted(item: Correction) -> bool:
+    """Where charges share a minimum, a maximum, a commitment, an allowance or a coupon, one rises as another falls."""
+    terms = item.rated.trace["terms"]
+    shares = any(name in terms for name in ("minimum", "maximum", "commitment", "allowances"))
+    return shares or any("coupons" in trace for trace in (item.rated.trace, item.billed.last.trace))
 
 
 def difference_line(item: Correction) -> InvoiceLine:
@@ -96,9 +175,13 @@ def difference_line(item: Correction) -> InvoiceLine:
     return _line(item, item.change, "difference")
 
 
-def credit_line(item: Correction, part: Result) -> InvoiceLine:
-    """A part of the change, as a line of the credit note on the document that gives it back."""
-    return replace(_line(item, part, "credit"), reopens_usage=True)
+def credit_line(item: Correction, part: Result, *, is_first: bool) -> InvoiceLine:
+    """A part of the change, as a line of the credit note on the document that gives it back. Prepaid units go back with
+    the first part, however many documents the amount comes from."""
+    line = replace(_line(item, part, "credit"), reopens_usage=True)
+    if is_first:
+        return line
+    return replace(line, trace={name: value for name, value in line.trace.items() if name != "drawn"})
 
 
 def _line(item: Correction, result: Result, kind: Literal["difference", "credit"]) -> InvoiceLine:
@@ -111,19 +194,31 @@ def _line(item: Correction, result: Result, kind: Literal["difference", "credit"
 
 
 def corrections(connection: Connection, subscription: Subscription, meters: Mapping[str, Meter]) -> list[Correction]:
-    """Every charge whose amount is no longer what was billed, oldest stretch first, whatever is to become of it."""
+    """Every charge whose own amount is no longer what was billed, oldest stretch first, whatever is to become of it."""
+    found = [
+        Correction(billed, rated)
+        for billed, rated in rated_again(connection, subscription, meters)
+        if rated is not None
+    ]  # fmt: skip
+    return [item for item in found if item.change.amount]
+
+
+def rated_again(
+    connection: Connection, subscription: Subscription, meters: Mapping[str, Meter]
+) -> list[tuple[BilledCharge, RatedCharge | None]]:
+    """Every billed charge, oldest stretch first, with its rating over what stands measured now; None where it is sure
+    that nothing has changed."""
     issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
-    found: list[Correction] = []
+    found: list[tuple[BilledCharge, RatedCharge | None]] = []
     for billed in billed_charges(issued):
         start, end = billed.first.period.start, _end_now(billed.first, subscription)
         if _unchanged(connection, subscription.tenant_id, billed.last, start, end, meters):
+            found.append((billed, None))
             continue
         rated = rate_again(
             connection, billed.last.trace, tenant_id=subscription.tenant_id, start=start, end=end, meters=meters
         )
-        correction = Correction(billed, rated)
-        if correction.change.amount:
-            found.append(correction)
+        found.append((billed, rated))
     return found
 
 

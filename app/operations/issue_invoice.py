@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from app.domain.invoices import content_hash
 from app.domain.periods import local_date
-from app.operations.use_credit import book_issued
+from app.operations.use_credit import book_coupons, book_issued
 from app.storage import invoice_store, tenant_store
 from app.storage.invoice_store import SeriesState, StoredInvoice
 
@@ -38,5 +38,7 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     issued = replace(numbered, hash=content_hash(numbered))
     moved = SeriesState(year, sequence, series.total + 1, issued.hash, issued_at)
     invoice_store.save_issued(connection, issued, place, moved)
-    paid = book_issued(connection, StoredInvoice(issued, place, moved.total), now=issued_at)
+    stored = StoredInvoice(issued, place, moved.total)
+    book_coupons(connection, stored, now=issued_at)
+    paid = book_issued(connection, stored, now=issued_at)
     return StoredInvoice(replace(issued, paid=paid), place, moved.total)

@@ -21,8 +21,8 @@ from app.domain.money import ZERO
 from app.domain.periods import Period
 from app.domain.projections import LineProjection
 from app.operations.billing_books import Books, books_of, party
-from app.operations.correct_period import corrections_at, difference_line
-from app.operations.due_lines import due_before, instants_through, lines_due
+from app.operations.correct_period import due_at
+from app.operations.due_lines import instants_through, lines_due
 from app.operations.rate_period import projected_line
 from app.operations.use_credit import promotional_uses
 from app.storage import subscription_store
@@ -66,10 +66,7 @@ def _next_document(connection: Connection, books: Books, now: datetime) -> tuple
     rows = [*known, *new]
     lines, period = lines_due(connection, books, rows, end)
     assert period is not None, "something has begun before it ends"
-    if not due_before(books, rows, end.at):
-        found = corrections_at(connection, books, end.at)
-        lines += [difference_line(item) for item in found if item.is_for_next]
-    return period, lines
+    return period, due_at(connection, books, lines, rows=rows, at=end.at).all_lines
 
 
 def _preview(

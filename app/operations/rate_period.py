@@ -29,6 +29,7 @@ from app.domain.money import ZERO, plain
 from app.domain.periods import Period, hour_floor, share_used
 from app.domain.plans import PlanCharge, PlanTerms
 from app.domain.projections import Basis, LineProjection, basis_of, projected, share_elapsed
+from app.domain.rating.inputs import inputs_of
 from app.domain.rating.lines import Allowance, RatedLine, RatingTerms
 from app.domain.rating.pipeline import rate
 from app.domain.rating.results import Result
@@ -237,7 +238,7 @@ def read_trace(trace: Mapping[str, Any]) -> tuple[RatingTerms, MeasuredUsage, st
     charge = plan_terms.charges[0]
     terms = RatingTerms(
         charge, trace["terms"]["currency"], trace["used"], trace["full"], read_rounding(trace["rounding"]),
-        read_conversion(trace.get("convert")), trace.get("in_trial", False),
+        read_conversion(trace.get("convert")), trace.get("in_trial", False), **inputs_of(trace),
     )  # fmt: skip
     return terms, usage_of(trace["usage"]), plan_terms.proration
 
@@ -291,7 +292,11 @@ def _rated(trace: dict[str, Any], measurement: Measurement) -> RatedCharge:
     } | _kept_parts(measurement.parts)  # fmt: skip
     if measurement.reach is not None:
         usage |= _reach_to_trace(measurement.reach)
-    measured = trace | {"usage": usage}
+    return rate_measured(trace | {"usage": usage})
+
+
+def rate_measured(measured: dict[str, Any]) -> RatedCharge:
+    """The charge rated from a trace that holds what was measured, with the steps and the result recorded."""
     line = rate_trace(measured)
     recorded = measured | {
         "steps": [
@@ -300,7 +305,7 @@ def _rated(trace: dict[str, Any], measurement: Measurement) -> RatedCharge:
         ],
         "rated": rated_to_trace(line),
     }
-    return RatedCharge(line, recorded, "" if trace["meter"] is None else trace["meter"]["unit"])
+    return RatedCharge(line, recorded, "" if measured["meter"] is None else measured["meter"]["unit"])
 
 
 def _reach_to_trace(reach: Reach) -> dict[str, Any]:

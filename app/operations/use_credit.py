@@ -15,10 +15,11 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.credit import CreditUse, Draw, Entry, draw, give_back, give_back_promotional, use_promotional
+from app.domain.ids import parse_public_id
 from app.domain.invoices import InvoiceLine
 from app.domain.money import ZERO
 from app.domain.tax import TaxRate, group_tax
-from app.storage import credit_store, invoice_store
+from app.storage import coupon_store, credit_store, invoice_store
 from app.storage.credit_store import Move
 from app.storage.invoice_store import Place, StoredInvoice
 
@@ -59,13 +60,39 @@ def book_issued(connection: Connection, issued: StoredInvoice, *, now: datetime)
     place = issued.place
     if not credit_store.lock_account(connection, place.tenant_id):
         return ZERO
-    moves = [_move(place, use) for use in issued.invoice.allowances]
+    moves = [_move(place, use) for use in issued.invoice.allowances] + _unit_moves(issued)
     credit_store.book(connection, place.tenant_id, moves, now)
     if place.credits_id is not None:
         _return_prepaid(connection, issued, now)
     if issued.invoice.type == "credit_note":
         return ZERO
     return pay_from_balance(connection, issued, issued.invoice.total, now=now)
+
+
+def _unit_moves(issued: StoredInvoice) -> list[Move]:
+    """What the document's lines draw from grants of prepaid units, and give back to them."""
+    place = issued.place
+    invoice_id = place.credits_id or place.invoice_id
+    moves: list[Move] = []
+    for line in issued.invoice.lines:
+        for name, text in line.trace.get("drawn", ()):
+            key, amount = parse_public_id("cg", name), Decimal(text)
+            assert key is not None, "a trace names grants by their public ids"
+            moves.append(Move(key[1], "use" if amount > 0 else "return", amount, place.invoice_id, invoice_id, line.id))
+    return moves
+
+
+def book_coupons(connection: Connection, issued: StoredInvoice, *, now: datetime) -> None:
+    """Notes which applied coupons the invoice has used: each may have been for so many invoices only."""
+    place = issued.place
+    used = {
+        UUID(hex=name)
+        for line in issued.invoice.lines
+        if line.kind == "charge"
+        for name in line.trace.get("coupons", ())
+    }
+    if used and place.credits_id is None:
+        coupon_store.book_uses(connection, place.tenant_id, used, invoice_id=place.invoice_id, now=now)
 
 
 def _move(place: Place, use: CreditUse) -> Move:

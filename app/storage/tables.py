@@ -267,6 +267,25 @@ credit_entries = _table(  # the ledger: rows are added and never change
     Index(None, "tenant_id", "document_id"),
 )  # fmt: skip
 
+coupons = _table("coupons", "reference", _key("key"), _text("terms"))  # JSON
+
+applied_coupons = _table(
+    "applied_coupons", "distributed", _key("tenant_id", Id), _key("application_id", Id),
+    Column("subscription_id", Id, nullable=False),  # nil where it is for every subscription of the tenant
+    _text("coupon"), _text("terms"),  # JSON of the coupon as it was
+    _instant("created_at"), _instant("ended_at", nullable=True),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "subscription_id"),
+)  # fmt: skip
+
+coupon_uses = _table(  # the invoices that an applied coupon has lowered
+    "coupon_uses", "distributed", _key("tenant_id", Id), _key("application_id", Id), _key("invoice_id", Id),
+    _instant("created_at"),
+    ForeignKeyConstraint(
+        ["tenant_id", "application_id"], ["applied_coupons.tenant_id", "applied_coupons.application_id"]
+    ),
+    ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+)  # fmt: skip
+
 # --- alerts -----------------------------------------------------------------------------------------------------------
 
 alerts = _table(

@@ -19,10 +19,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.domain.alerts import BASES, MAX_THRESHOLDS, MEASURES
+from app.domain.allowances import MAX_ROLLOVER_PERIODS
 from app.domain.charge_models.models import DAY_NAMES
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
@@ -30,7 +32,7 @@ from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPEC
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
-from app.wire.plans import INTERVALS, MAX_CHARGES
+from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 
 Schema = dict[str, Any]
@@ -73,9 +75,9 @@ def catalog_schema() -> Schema:
             "meter": _meter(), "filter": _filter(), "rounding": _rounding(),
             "conversion": _conversion(), "window": _window(), "tax_rate": _tax_rate(),
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
-            "discount": _discount(), "subscription": _subscription(), "overrides": _overrides(),
-            "change": _change(), "trial": _trial(), "late_usage": _late_usage(),
-            "alert": _alert(),
+            "discount": _discount(), "rollover": _rollover(), "allowance": _allowance(), "commitment": _commitment(),
+            "subscription": _subscription(), "overrides": _overrides(), "change": _change(), "trial": _trial(),
+            "late_usage": _late_usage(), "alert": _alert(),
         },
     }  # fmt: skip
 
@@ -415,6 +417,11 @@ def _plan() -> Schema:
         },
         optional={
             "interval_count": _interval_count(),
+            "allowances": _list("Free units that several charges use up together.", _ref("allowance"),
+                                maxItems=MAX_ALLOWANCES),
+            "minimum": _decimal("The least that all charges of a period come to.", "100.00"),
+            "maximum": _decimal("The most that all charges of a period come to.", "5000.00"),
+            "commitment": _ref("commitment", "What the tenant is to spend."),
             "anchor": _choice("Periods begin on the calendar's Monday or first of month, quarter or year, or on the "
                               "day on which the subscription began.", ("calendar", "anniversary"), default="calendar"),
             "proration": _choice("How a part of a period is counted.", ("day", "second"), default="day"),
@@ -456,9 +463,46 @@ def _overridable() -> dict[str, Schema]:
         "maximum": _decimal("The highest amount of a period.", "500.00"),
         "limit": _decimal("The quantity of a period at which producers are told to serve no more.", "1000"),
         "discount": _ref("discount", "What comes off the priced amount."),
+        "rollover": _ref("rollover", "What the allowance leaves unused is for later periods."),
         "tax": _key("The tax rate; absent: the seller's."),
         "description": _text("What the line on the invoice is called.", longest=1000),
     }
+
+
+def _rollover() -> Schema:
+    return _object(
+        "Units that are carried into later periods.",
+        required={"periods": _whole("For how many further periods they may be used.", 1, MAX_ROLLOVER_PERIODS)},
+        optional={"cap": _decimal("How many at most are carried into any one period.", "30")},
+    )
+
+
+def _allowance() -> Schema:
+    return _object(
+        "Free units that charges use up together, the first named first.",
+        required={
+            "key": _key("What the allowance is called."),
+            "quantity": _decimal("How many are free in each period.", "100"),
+            "charges": _list("The keys of the charges.", _key("A charge."), minItems=1),
+        },
+        optional={"rollover": _ref("rollover", "What is left unused is for later periods.")},
+    )
+
+
+def _commitment() -> Schema:
+    return _object(
+        "What the tenant is to spend, in every period or over a term.",
+        required={"amount": _decimal("The amount.", "1000.00")},
+        optional={
+            "periods": _whole("How many periods a term has; absent: the amount is for each period.", 2,
+                              MAX_TERM_PERIODS),
+            "overage_factor": _decimal("What exceeds the amount costs so many times its price.", "1.5"),
+        },
+    )  # fmt: skip
+
+
+def _whole(description: str, least: int, most: int) -> Schema:
+    return {"description": description, "type": "integer", "minimum": least, "maximum": most}
 
 
 def _charge() -> Schema:
@@ -477,7 +521,8 @@ def _charge() -> Schema:
         allOf=[
             {
                 "if": is_flat,
-                "then": {"properties": {"meter": _NOTHING, "allowance": _NOTHING, "limit": _NOTHING}},
+                "then": {"properties": {"meter": _NOTHING, "allowance": _NOTHING, "limit": _NOTHING,
+                                        "rollover": _NOTHING}},
                 "else": _needed("meter", timing={"enum": ["arrears", None]}),
             }
         ],

@@ -15,11 +15,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
+from app.domain.allowances import MAX_ROLLOVER_PERIODS, Rollover, SharedAllowance
 from app.domain.events import instant_text
 from app.domain.kept_terms import keep_terms
 from app.domain.periods import Anchor, Interval, Unit
+from app.domain.plan_totals import MAX_TERM_PERIODS, Commitment
 from app.domain.plans import (
     MAX_INTERVAL_COUNT,
     MAX_TRIAL_DAYS,
@@ -41,6 +44,7 @@ _PRORATIONS: tuple[Unit, ...] = get_args(Unit)
 _TIMINGS: tuple[Literal["arrears", "advance"], ...] = ("arrears", "advance")
 
 MAX_CHARGES = 200
+MAX_ALLOWANCES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,13 @@ def _terms(fields: Fields) -> PlanTerms:
         charges=tuple(_charge(charge) for charge in charges[:MAX_CHARGES]),
         proration=fields.choice("proration", _PRORATIONS, default="day"),
         trial_days=trial_days(fields) or 0,
+        allowances=tuple(_allowance(item) for item in fields.objects("allowances")[:MAX_ALLOWANCES]),
+        minimum=fields.optional_decimal("minimum"),
+        maximum=fields.optional_decimal("maximum"),
+        commitment=_commitment(fields),
     )
+    if len(fields.items("allowances")) > MAX_ALLOWANCES:
+        fields.problem("allowances", f"a plan has at most {MAX_ALLOWANCES} shared allowances")
     if fields.faultless:
         fields.problems(terms_problems(terms))
     return terms
@@ -142,7 +152,7 @@ def _charge(fields: Fields) -> PlanCharge:
         model=model_from_wire(fields.required_object("model")), allowance=fields.optional_decimal("allowance"),
         minimum=fields.optional_decimal("minimum"), maximum=fields.optional_decimal("maximum"),
         limit=fields.optional_decimal("limit"),
-        discount=_discount(fields), tax=fields.optional_key("tax"),
+        discount=_discount(fields), tax=fields.optional_key("tax"), rollover=_rollover(fields),
         description=fields.text("description", default="", max_length=1000),
     )  # fmt: skip
 
@@ -158,6 +168,8 @@ def charge_fields(fields: Fields) -> dict[str, Any]:
         found["tax"] = fields.optional_key("tax")
     if "description" in names:
         found["description"] = fields.text("description", default="", max_length=1000)
+    if "rollover" in names:
+        found["rollover"] = _rollover(fields)
     if "discount" in names:
         found["discount"] = _discount(fields)
     if "model" in names:
@@ -170,3 +182,27 @@ def _discount(fields: Fields) -> Discount | None:
     if inner is None:
         return None
     return Discount(inner.optional_decimal("percent"), inner.optional_decimal("amount"))
+
+
+def _rollover(fields: Fields) -> Rollover | None:
+    inner = fields.object("rollover")
+    if inner is None:
+        return None
+    return Rollover(inner.integer("periods", least=1, most=MAX_ROLLOVER_PERIODS), inner.optional_decimal("cap"))
+
+
+def _allowance(fields: Fields) -> SharedAllowance:
+    charges = [str(item) for item in fields.items("charges", required=True) if isinstance(item, str)]
+    if len(charges) != len(fields.items("charges")):
+        fields.problem("charges", "names charges by their keys")
+    return SharedAllowance(fields.key("key"), fields.decimal("quantity"), tuple(charges), _rollover(fields))
+
+
+def _commitment(fields: Fields) -> Commitment | None:
+    inner = fields.object("commitment")
+    if inner is None:
+        return None
+    return Commitment(
+        inner.decimal("amount"), inner.optional_integer("periods", least=2, most=MAX_TERM_PERIODS),
+        inner.decimal("overage_factor", default=Decimal(1)),
+    )  # fmt: skip

@@ -268,7 +268,10 @@ _RULES = (
     r"of \w+ must be .*", r"(a (price|quantity|rate) has )?at most \d+ decimals",
     r"(the name )?holds a character that cannot be printed",
     r"it would have expired before it is in force", r"the tenant is billed in \w{3}", r"has more decimals than \w{3}",
-    r"it is the invoice of another tenant", r"(a quantity of units|an amount of credit) is above 0 .*",
+    r"there is no charge '.*' that prices use", r"'.*' is named twice", r"there is no allowance of which .*",
+    r"another allowance has the key .*", r"more is committed .*", r"the key 'true-up' is kept .*",
+    r"a factor lies between .*", r"it is the invoice of another tenant",
+    r"(a quantity of units|an amount of credit) is above 0 .*",
 )  # fmt: skip
 _RULE = re.compile("|".join(_RULES), re.DOTALL)
 _EXPONENT = re.compile(rb"[0-9][eE][+-]?[0-9]")

@@ -85,13 +85,18 @@ FULL: dict[str, Any] = {
         "basic": {
             "key": "basic", "name": "Basic", "currency": "EUR", "interval": "month", "anchor": "anniversary",
             "proration": "second", "version": 1, "versions": [], "draft": False,
-            "publish": {"effective_at": "2026-01-01"},
+            "publish": {"effective_at": "2026-01-01"}, "minimum": "10", "maximum": "900",
+            "allowances": [
+                {"key": "pot", "quantity": "5", "charges": ["energy"], "rollover": {"periods": 1, "cap": "3"}},
+            ],
+            "commitment": {"amount": "100", "periods": 12, "overage_factor": "1.5"},
             "charges": [
                 {"key": "access", "model": {"type": "flat", "amount": "19.00"}, "timing": "advance"},
                 {
                     "key": "energy", "meter": "energy", "model": {"type": "per_unit", "unit_price": "0.30"},
                     "allowance": "10", "minimum": "5", "maximum": "500", "limit": "900", "discount": {"percent": "10"},
                     "tax": "standard", "timing": "arrears", "description": "Energy",
+                    "rollover": {"periods": 2, "cap": "5"},
                 },
                 {
                     "key": "tiers", "meter": "energy", "discount": {"amount": "1"},
@@ -157,7 +162,7 @@ FULL: dict[str, Any] = {
                 "energy": {
                     "model": {"type": "per_unit", "unit_price": "0.25"}, "allowance": "20", "minimum": None,
                     "maximum": "9", "limit": "5", "discount": {"percent": "5"}, "tax": "standard",
-                    "description": "Ours",
+                    "description": "Ours", "rollover": {"periods": 1},
                 },
             }},
         },
@@ -280,7 +285,8 @@ OF_MEANING = re.compile(
     r"must lie between|there is no day|is not the key in the address|stands here twice|is tenant '|lies between 0|"
     r"has at most \d+ decimals|category .* is|minimum is above|is 0 or more|is above 0|at most \d+ decimals|"
     r"another charge has the key|another cell has|hours (lie|begin)|tier|"
-    r"must be the name of a time zone|not a time that exists|"
+    r"must be the name of a time zone|not a time that exists|that prices use|named twice|there is no allowance|"
+    r"is committed|a factor lies|key 'true-up'|"
     r"an alert watches|whose (quantity|balance) is watched|only an amount is|an amount (is a|has no)|what is left is|"
     r"cannot be printed|is no expression|is the same as start_value|does not divide a day|is longer than|"
     r"must be a number within bounds"
@@ -306,7 +312,7 @@ def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
 def _alone(catalog: Any, place: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
     """Of a plan's many charges only the one that the place lies in, and the place in that catalog: what one charge says
     is judged without the others."""
-    if place[0] != "plans" or "charges" not in place or place[-1] == "charges":
+    if place[0] != "plans" or place[2:3] != ("charges",) or place[-1] == "charges":
         return catalog, place
     _, key, _, index, *below = place
     plan = catalog["plans"][key]

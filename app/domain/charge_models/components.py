@@ -12,7 +12,7 @@ from app.domain.money import plain, round_amount
 Kind = Literal[
     "unit", "tier", "tier_flat", "package", "flat", "percentage", "percentage_tier", "per_event", "event_minimum",
     "event_maximum", "cell", "time_rate", "other", "unpriced", "capacity", "dynamic", "reserved", "reserved_share",
-    "overage", "maximum", "minimum",
+    "overage", "maximum", "minimum", "commitment", "commitment_overage", "plan_minimum",
 ]  # fmt: skip
 
 OF_MEASURED_USE: frozenset[Kind] = frozenset(
@@ -33,7 +33,8 @@ _TEXTS: dict[Kind, str] = {
     "cell": "{label}", "time_rate": "rate {tier}, {label}", "other": "other use", "unpriced": "no price",
     "capacity": "tier {tier}, capacity", "dynamic": "amount passed on", "reserved": "reserved",
     "reserved_share": "reserved, share of the period", "overage": "overage",
-    "maximum": "maximum", "minimum": "minimum",
+    "maximum": "maximum", "minimum": "minimum", "commitment": "commitment",
+    "commitment_overage": "beyond the commitment", "plan_minimum": "minimum of the plan",
 }  # fmt: skip
 
 

@@ -10,7 +10,26 @@ from app.domain.charge_models import Component, Part
 from app.domain.charge_models.usage import quantity_of_parts
 from app.domain.meters import Conversion, Rounding
 from app.domain.money import ZERO
+from app.domain.plan_totals import PlanTotals
 from app.domain.plans import PlanCharge
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Units that are taken off the quantity beyond the charge's own allowance: of a shared allowance or one that rolled
+    over, of a coupon, or of a grant of prepaid units; `name` says which."""
+
+    kind: Literal["allowance", "coupon", "prepaid"]
+    name: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A discount on a line: the amount that is taken off (EN 16931, BG-27), negative only where the line itself is."""
+
+    description: str
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +38,9 @@ class RatingTerms:
 
     `used` of `full` (days or seconds, both whole numbers) is the share of the billing period that the stretch covers:
     flat amounts and the minimum are due in that share. `rounding` and `conversion` are the meter's, None where it
-    states none. In a trial nothing is due: what was priced is taken off again.
+    states none. In a trial nothing is due: what was priced is taken off again. What the charge has in common with
+    others of its plan was decided before, and is a number here: the units it is `given`, what the plan's maximum and
+    coupons have `taken_off` its amount, and for the line of a plan's minimum or commitment its `plan_totals`.
     """
 
     charge: PlanCharge
@@ -29,11 +50,14 @@ class RatingTerms:
     rounding: Rounding | None = None
     conversion: Conversion | None = None
     in_trial: bool = False
+    given: tuple[Given, ...] = ()
+    taken_off: tuple[Allowance, ...] = ()
+    plan_totals: PlanTotals | None = None
 
 
 StageName = Literal[
-    "convert_units", "round_quantity", "deduct_allowance", "price_quantity", "apply_discounts", "cap_amount",
-    "raise_to_minimum", "waive_in_trial",
+    "convert_units", "round_quantity", "deduct_allowance", "deduct_given", "price_quantity", "apply_discounts",
+    "cap_amount", "raise_to_minimum", "waive_in_trial", "settle_plan", "lower_together",
 ]  # fmt: skip
 """What the stages are called, in traces and where they are explained. Old traces hold these names: none goes away."""
 
@@ -45,14 +69,6 @@ class Step:
     stage: StageName
     quantity: Decimal
     amount: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """A discount on a line: the amount that is taken off (EN 16931, BG-27), negative only where the line itself is."""
-
-    description: str
-    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)

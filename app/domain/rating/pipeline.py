@@ -18,9 +18,12 @@ from app.domain.rating.stages import (
     cap_amount,
     convert_units,
     deduct_allowance,
+    deduct_given,
+    lower_together,
     price_quantity,
     raise_to_minimum,
     round_quantity,
+    settle_plan,
     waive_in_trial,
 )
 
@@ -28,11 +31,14 @@ STAGES: tuple[Stage, ...] = (
     convert_units,  # bytes become GiB before anything is counted off
     round_quantity,  # to the meter's scale: what is printed is what is priced
     deduct_allowance,  # free units come off the rounded quantity
+    deduct_given,  # free units before prepaid ones: who has paid for units keeps them as long as others are free
     price_quantity,  # the charge model turns units into components, each quantity x price, rounded there
     apply_discounts,  # a percentage acts on priced components, as an allowance on the line
     cap_amount,  # the ceiling sees what discounts left
     raise_to_minimum,  # the floor comes last of the amounts: no discount may undercut it
     waive_in_trial,  # what all of that came to is not due in a trial, its minimum included
+    settle_plan,  # a plan's minimum sees what all its charges come to
+    lower_together,  # what lowers all charges together comes last: coupons are a gift, and may undercut a floor
 )
 
 STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)

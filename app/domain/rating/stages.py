@@ -14,6 +14,7 @@ from app.domain.charge_models import Component, charge, prorate, take_off
 from app.domain.charge_models.usage import quantity_of_parts
 from app.domain.meters import apply_rounding, convert
 from app.domain.money import ZERO, plain, round_amount
+from app.domain.plan_totals import plan_components
 from app.domain.rating.lines import Allowance, Rating
 
 Stage = Callable[[Rating], Rating]
@@ -45,10 +46,17 @@ def deduct_allowance(rating: Rating) -> Rating:
 
     They come off the parts in order: off the first cell or rate that was used, off the first events.
     """
-    free = rating.terms.charge.allowance
-    if free is None:
+    charge = rating.terms.charge
+    # What rolls over is no number of the charge alone: it is among the units that are given.
+    if charge.allowance is None or charge.rollover is not None:
         return rating
-    return replace(rating, parts=take_off(rating.parts, free))
+    return replace(rating, parts=take_off(rating.parts, charge.allowance))
+
+
+def deduct_given(rating: Rating) -> Rating:
+    """The quantity without the units of shared allowances, coupons and prepaid units: never more than there are."""
+    given = sum((item.quantity for item in rating.terms.given), ZERO)
+    return replace(rating, parts=take_off(rating.parts, given)) if given else rating
 
 
 def price_quantity(rating: Rating) -> Rating:
@@ -113,6 +121,19 @@ def waive_in_trial(rating: Rating) -> Rating:
     if not rating.terms.in_trial or not rating.amount:
         return rating
     return replace(rating, allowances=(*rating.allowances, Allowance("trial", rating.amount)))
+
+
+def settle_plan(rating: Rating) -> Rating:
+    """For the line of a plan's minimum or commitment: what is due beyond the charges, in place of its empty amount."""
+    totals = rating.terms.plan_totals
+    if totals is None:
+        return rating
+    return replace(rating, components=plan_components(totals, rating.terms.currency) or rating.components)
+
+
+def lower_together(rating: Rating) -> Rating:
+    """The line's part of what is taken off all charges together: by the plan's maximum, then by coupons."""
+    return replace(rating, allowances=(*rating.allowances, *rating.terms.taken_off))
 
 
 def _with_component(rating: Rating, component: Component) -> Rating:

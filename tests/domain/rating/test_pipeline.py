@@ -86,11 +86,14 @@ def test_the_stages_run_in_the_order_that_the_list_says():
         ("convert_units", d("123.456"), None),
         ("round_quantity", d("123.46"), None),
         ("deduct_allowance", d("113.46"), None),
+        ("deduct_given", d("113.46"), None),
         ("price_quantity", d("113.46"), d("113.46")),
         ("apply_discounts", d("113.46"), d("102.11")),
         ("cap_amount", d("113.46"), d("100.00")),
         ("raise_to_minimum", d("113.46"), d("100.00")),
         ("waive_in_trial", d("113.46"), d("100.00")),
+        ("settle_plan", d("113.46"), d("100.00")),
+        ("lower_together", d("113.46"), d("100.00")),
     ]
     assert [stage.__name__ for stage in STAGES] == [step.stage for step in line.steps]
     assert line.amount == d("100.00")
