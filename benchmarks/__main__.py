@@ -243,7 +243,7 @@ class Bench:
 
     def rating(self) -> None:
         self.step("rating")
-        self.add(Figure("rate a line of five tiers", "", measure_rating_lines_per_second(), "lines/s"))
+        self.add(Figure("rate a line of five tiers, with its trace", "", measure_rating_lines_per_second(), "lines/s"))
 
     def documents(self) -> None:
         self.step("documents")

@@ -197,6 +197,6 @@ def parse_instant(text: str) -> datetime:
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC, with as many decimals of a second as it has: 2026-11-01T08:00:00Z."""
     moment = instant.astimezone(UTC)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else moment.isoformat()[:19]
+    text = moment.isoformat()[:19]
     fraction = f".{moment.microsecond:06}".rstrip("0") if moment.microsecond else ""
     return f"{text}{fraction}Z"

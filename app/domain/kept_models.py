@@ -88,9 +88,14 @@ def _stated(**fields: Decimal | int | None) -> dict[str, Any]:
 
 
 def _keep_tier(tier: Tier | PercentageTier) -> dict[str, Any]:
-    up_to = None if tier.up_to is None else number_text(tier.up_to)
-    price = {"rate": tier.rate} if isinstance(tier, PercentageTier) else {"unit_price": tier.unit_price}
-    return {"up_to": up_to} | _stated(**price, flat=tier.flat)
+    kept = {"up_to": None if tier.up_to is None else number_text(tier.up_to)}
+    if isinstance(tier, PercentageTier):
+        kept["rate"] = number_text(tier.rate)
+    else:
+        kept["unit_price"] = number_text(tier.unit_price)
+    if tier.flat is not None:
+        kept["flat"] = number_text(tier.flat)
+    return kept
 
 
 def _keep_rate(rate: TimeRate) -> dict[str, Any]:

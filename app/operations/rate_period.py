@@ -7,7 +7,7 @@ line, and the events behind it can be told from those that came later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -30,7 +30,7 @@ from app.domain.periods import Period, hour_floor, share_used
 from app.domain.plans import PlanCharge, PlanTerms
 from app.domain.projections import Basis, LineProjection, basis_of, projected, share_elapsed
 from app.domain.rating.inputs import inputs_of
-from app.domain.rating.lines import Allowance, RatedLine, RatingTerms
+from app.domain.rating.lines import Allowance, RatedLine, RatingTerms, Step
 from app.domain.rating.pipeline import rate
 from app.domain.rating.results import Result
 from app.domain.subscriptions import Phase
@@ -160,6 +160,12 @@ def rate_billable(
             connection, meter, tenant_id=tenant_id, stretch=billable.stretch, need=need_of(charge.model),
             zone=billable.zone, until=until,
         )  # fmt: skip
+    return rate_gathered(billable, meter, measurement)
+
+
+def rate_gathered(billable: Billable, meter: Meter | None, measurement: Measurement) -> RatedCharge:
+    """The charge rated over what was gathered of it, with its trace; no database involved."""
+    charge = billable.charge
     used, full = share_used(
         billable.stretch, full=billable.full, zone=billable.zone, unit=billable.terms.proration, known=billable.known
     )
@@ -181,7 +187,11 @@ def rate_billable(
         "rounding": None if meter is None else keep_rounding(meter.rounding),
         "convert": None if meter is None else keep_conversion(meter.conversion),
     }
-    return _rated(trace, measurement)
+    terms = RatingTerms(
+        charge, billable.terms.currency, used, full, None if meter is None else meter.rounding,
+        None if meter is None else meter.conversion, billable.phase.in_trial, **inputs_of(trace),
+    )  # fmt: skip
+    return _rated(trace, measurement, terms)
 
 
 def rate_again(
@@ -234,13 +244,16 @@ def rate_trace(trace: Mapping[str, Any]) -> RatedLine:
 
 def read_trace(trace: Mapping[str, Any]) -> tuple[RatingTerms, MeasuredUsage, str]:
     """What a trace says that was rated, by which terms, and in what shares of a period are counted: day or second."""
-    plan_terms = read_terms(trace["terms"])
-    charge = plan_terms.charges[0]
-    terms = RatingTerms(
-        charge, trace["terms"]["currency"], trace["used"], trace["full"], read_rounding(trace["rounding"]),
-        read_conversion(trace.get("convert")), trace.get("in_trial", False), **inputs_of(trace),
+    return terms_of(trace), usage_of(trace["usage"]), trace["terms"]["proration"]
+
+
+def terms_of(trace: Mapping[str, Any]) -> RatingTerms:
+    """The terms that a trace records, whatever was measured."""
+    return RatingTerms(
+        read_terms(trace["terms"]).charges[0], trace["terms"]["currency"], trace["used"], trace["full"],
+        read_rounding(trace["rounding"]), read_conversion(trace.get("convert")), trace.get("in_trial", False),
+        **inputs_of(trace),
     )  # fmt: skip
-    return terms, usage_of(trace["usage"]), plan_terms.proration
 
 
 def usage_of(kept: Mapping[str, Any]) -> MeasuredUsage:
@@ -285,27 +298,35 @@ def _kept_parts(parts: MeasuredParts) -> dict[str, Any]:
     return {name: rows for name, rows in kept.items() if rows}
 
 
-def _rated(trace: dict[str, Any], measurement: Measurement) -> RatedCharge:
+def _rated(trace: dict[str, Any], measurement: Measurement, terms: RatingTerms | None = None) -> RatedCharge:
     usage: dict[str, Any] = {
         "total": plain(measurement.total), "count": measurement.count, "identity_sum": measurement.identity_sum,
         "hours": [list(item) for item in measurement.hours],
     } | _kept_parts(measurement.parts)  # fmt: skip
     if measurement.reach is not None:
         usage |= _reach_to_trace(measurement.reach)
-    return rate_measured(trace | {"usage": usage})
+    return rate_measured(trace | {"usage": usage}, terms)
 
 
-def rate_measured(measured: dict[str, Any]) -> RatedCharge:
-    """The charge rated from a trace that holds what was measured, with the steps and the result recorded."""
-    line = rate_trace(measured)
-    recorded = measured | {
-        "steps": [
-            [step.stage, plain(step.quantity), None if step.amount is None else plain(step.amount)]
-            for step in line.steps
-        ],
-        "rated": rated_to_trace(line),
-    }
+def rate_measured(measured: dict[str, Any], terms: RatingTerms | None = None) -> RatedCharge:
+    """The charge rated from a trace that holds what was measured, with the steps and the result recorded. `terms` are
+    those that the trace records, where they are at hand and need not be read."""
+    line = rate(terms or terms_of(measured), usage_of(measured["usage"]))
+    recorded = measured | {"steps": _kept_steps(line.steps), "rated": rated_to_trace(line)}
     return RatedCharge(line, recorded, "" if measured["meter"] is None else measured["meter"]["unit"])
+
+
+def _kept_steps(steps: Sequence[Step]) -> list[list[str | None]]:
+    """[stage, quantity, amount] of each; a stage that changed neither repeats the texts of the one before."""
+    kept: list[list[str | None]] = []
+    before: Step | None = None
+    for step in steps:
+        if before is not None and step.quantity is before.quantity and step.amount is before.amount:
+            kept.append([step.stage, *kept[-1][1:]])
+        else:
+            kept.append([step.stage, plain(step.quantity), None if step.amount is None else plain(step.amount)])
+        before = step
+    return kept
 
 
 def _reach_to_trace(reach: Reach) -> dict[str, Any]:

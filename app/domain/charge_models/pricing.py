@@ -80,7 +80,9 @@ def _share(kind: Kind, amount: Decimal, *, currency: str, used: int, full: int) 
 def _graduated(model: Graduated, quantity: Decimal, currency: str) -> tuple[Component, ...]:
     components: list[Component] = []
     for number, tier, filled in _slices(model.tiers, quantity):
-        components += _tier(tier, number, filled, currency)
+        components.append(component("tier", filled, tier.unit_price, currency, number))
+        if tier.flat:
+            components.append(_entry(tier.flat, number, currency))
     return tuple(components)
 
 
@@ -88,7 +90,8 @@ def _graduated_percentage(model: GraduatedPercentage, quantity: Decimal, currenc
     components: list[Component] = []
     for number, tier, filled in _slices(model.tiers, quantity):
         components.append(component("percentage_tier", filled, tier.rate / 100, currency, number))
-        components += _entry(tier, number, currency)
+        if tier.flat:
+            components.append(_entry(tier.flat, number, currency))
     return tuple(components)
 
 
@@ -109,7 +112,8 @@ def _slices(tiers: tuple[AnyTier, ...], quantity: Decimal) -> Iterator[tuple[int
 
 def _volume(model: Volume, quantity: Decimal, currency: str) -> tuple[Component, ...]:
     number, tier = _reached(model.tiers, quantity)
-    return tuple(_tier(tier, number, quantity, currency))
+    priced = component("tier", quantity, tier.unit_price, currency, number)
+    return (priced, _entry(tier.flat, number, currency)) if tier.flat else (priced,)
 
 
 def _reached(tiers: tuple[Tier, ...], quantity: Decimal) -> tuple[int, Tier]:
@@ -119,14 +123,8 @@ def _reached(tiers: tuple[Tier, ...], quantity: Decimal) -> tuple[int, Tier]:
     raise AssertionError("the last tier has no upper bound")
 
 
-def _tier(tier: Tier, number: int, quantity: Decimal, currency: str) -> Iterator[Component]:
-    yield component("tier", quantity, tier.unit_price, currency, number)
-    yield from _entry(tier, number, currency)
-
-
-def _entry(tier: Tier | PercentageTier, number: int, currency: str) -> Iterator[Component]:
-    if tier.flat:
-        yield component("tier_flat", Decimal(1), tier.flat, currency, number)
+def _entry(flat: Decimal, number: int, currency: str) -> Component:
+    return component("tier_flat", Decimal(1), flat, currency, number)
 
 
 def _capacity(model: Capacity, quantity: Decimal, currency: str) -> Component:

@@ -43,15 +43,26 @@ STAGES: tuple[Stage, ...] = (
 
 STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
 assert tuple(stage.__name__ for stage in STAGES) == STAGE_NAMES, "StageName lists the stages, in their order"
+_NAMED_STAGES = tuple(zip(STAGE_NAMES, STAGES, strict=True))
 
 
 def rate(terms: RatingTerms, usage: MeasuredUsage) -> RatedLine:
     """The line of one charge over one stretch: the same terms and usage make the same line, always."""
-    steps = []
-    for passed in passage(terms, usage):
-        rating = passed.after
-        steps.append(Step(passed.stage, rating.quantity_to_price, rating.amount if rating.components else None))
-    return RatedLine(terms, rating.quantity, rating.components, rating.allowances, rating.amount, tuple(steps))
+    rating = _unrated(terms, usage)
+    quantity, amount = rating.quantity_to_price, None
+    steps: list[Step] = []
+    for name, stage in _NAMED_STAGES:
+        before, rating = rating, stage(rating)
+        if rating is not before:  # most stages leave most lines alone
+            quantity, amount = rating.quantity_to_price, rating.amount if rating.components else None
+        steps.append(Step(name, quantity, amount))
+    assert amount is not None, "the stages leave a line with components"
+    return RatedLine(terms, rating.quantity, rating.components, rating.allowances, amount, tuple(steps))
+
+
+def _unrated(terms: RatingTerms, usage: MeasuredUsage) -> Rating:
+    parts = parts_of(terms.charge.model, usage)
+    return Rating(terms, quantity=quantity_of_parts(parts), parts=parts, events=usage.count)
 
 
 class Passed(NamedTuple):
@@ -64,8 +75,7 @@ class Passed(NamedTuple):
 
 def passage(terms: RatingTerms, usage: MeasuredUsage) -> Iterator[Passed]:
     """The way of one charge through all stages, in order."""
-    parts = parts_of(terms.charge.model, usage)
-    rating = Rating(terms, quantity=quantity_of_parts(parts), parts=parts, events=usage.count)
-    for name, stage in zip(STAGE_NAMES, STAGES, strict=True):
+    rating = _unrated(terms, usage)
+    for name, stage in _NAMED_STAGES:
         before, rating = rating, stage(rating)
         yield Passed(name, before, rating)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-from app.domain.charge_models import Component, charge, prorate, take_off
+from app.domain.charge_models import Component, Part, charge, prorate, take_off
 from app.domain.charge_models.usage import quantity_of_parts
 from app.domain.meters import apply_rounding, convert
 from app.domain.money import ZERO, plain, round_amount
@@ -25,8 +25,8 @@ def convert_units(rating: Rating) -> Rating:
     conversion = rating.terms.conversion
     if conversion is None:
         return rating
-    parts = tuple(replace(part, quantity=convert(conversion, part.quantity)) for part in rating.parts)
-    return replace(rating, quantity=quantity_of_parts(parts), parts=parts)
+    parts = tuple([Part(convert(conversion, part.quantity), part.place, part.times) for part in rating.parts])
+    return Rating(rating.terms, quantity_of_parts(parts), parts, rating.events)
 
 
 def round_quantity(rating: Rating) -> Rating:
@@ -37,8 +37,8 @@ def round_quantity(rating: Rating) -> Rating:
     rounding = rating.terms.rounding
     if rounding is None:
         return rating
-    parts = tuple(replace(part, quantity=apply_rounding(rounding, part.quantity)) for part in rating.parts)
-    return replace(rating, quantity=quantity_of_parts(parts), parts=parts)
+    parts = tuple([Part(apply_rounding(rounding, part.quantity), part.place, part.times) for part in rating.parts])
+    return Rating(rating.terms, quantity_of_parts(parts), parts, rating.events)
 
 
 def deduct_allowance(rating: Rating) -> Rating:
@@ -66,7 +66,7 @@ def price_quantity(rating: Rating) -> Rating:
         terms.charge.model, rating.parts, events=rating.events, currency=terms.currency, used=terms.used,
         full=terms.full,
     )  # fmt: skip
-    return replace(rating, components=components)
+    return Rating(terms, rating.quantity, rating.parts, rating.events, components)
 
 
 def apply_discounts(rating: Rating) -> Rating:
