@@ -50,13 +50,18 @@ _LAST_OF_HOUR = HOUR - timedelta(microseconds=1)
 
 def find_meter(connection: Connection, key: str) -> Meter:
     """The meter as it answers reads now."""
-    known = [meter for meter in meter_store.load(connection) if meter.key == key]
+    return find_revisions(connection, key)[0]
+
+
+def find_revisions(connection: Connection, key: str) -> tuple[Meter, bool]:
+    """The meter as it answers reads now, and whether a newer revision of it is being built."""
+    known = meter_store.load(connection, key=key)
     if not known:
         raise NotFound(f"There is no meter {key!r}.", meter=key)
     active = [meter for meter in known if meter.state == "active"]
     if not active:
         raise CatchingUp(f"The meter {key} is still being built; try again in a moment.")
-    return active[0]
+    return active[0], len(known) > len(active)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,19 @@ from app.domain.meters import Meter
 from app.storage.tables import meter_revisions, meters
 
 
-def load(connection: Connection, *, states: tuple[str, ...] = ("building", "active")) -> list[Meter]:
-    """The revisions in these states, by meter and age; the last of each meter is its newest."""
+def load(
+    connection: Connection, *, states: tuple[str, ...] = ("building", "active"), key: str | None = None
+) -> list[Meter]:
+    """The revisions in these states, by meter and age; the last of each meter is its newest. Of one meter where it is
+    named."""
     query = (
         sa.select(meter_revisions, meters.c.unit)
         .join(meters, meters.c.key == meter_revisions.c.key)
         .where(meter_revisions.c.state.in_(states))
         .order_by(meter_revisions.c.key, meter_revisions.c.revision)
     )
+    if key is not None:
+        query = query.where(meter_revisions.c.key == key)
     rows = list(connection.execute(query).mappings())
     newest = {row["key"]: row["meter_id"] for row in rows}
     return [_meter(row, newest[row["key"]] == row["meter_id"]) for row in rows]

@@ -16,12 +16,12 @@ from app.api.parameters import choice_parameter, date_parameter, instant_paramet
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, FILTER_TEXT, KEY, one_of, ref
 from app.domain.callers import Caller
-from app.domain.errors import InvalidInput, NotFound
+from app.domain.errors import CatchingUp, InvalidInput, NotFound
 from app.domain.events import EARLIEST
 from app.domain.meters import Meter
 from app.domain.money import plain
 from app.domain.periods import Period, parse_zone, start_of_day
-from app.operations.read_balance import read_balance
+from app.operations.read_balance import Standing, read_balance
 from app.operations.resolve_tenant import resolve_tenant
 from app.operations.usage_report import UsageQuery, UsageRow, meter_is_ready, usage_report
 from app.wire.balance import balance_to_wire
@@ -90,8 +90,10 @@ async def get_balance(key: str, request: Request, caller: Caller = Depends(requi
         meter = text_parameter(request, "meter")
         if meter is None:
             raise InvalidInput.at("meter", "name the meter: ?meter=energy")
-        make_ready(request, meter)
-        found = read_balance(database(request), caller, tenant=key, meter=meter, now=now(request))
+        found = _standing(request, caller, key, meter)
+        if found is None or found.is_behind:
+            settle_catalog(request)
+            found = read_balance(database(request), caller, tenant=key, meter=meter, now=now(request))
         return balance_to_wire(found.tenant, found.meter, found.balance, found.prepaid)
 
     return json_answer(await run_in_threadpool(work))
@@ -102,6 +104,14 @@ def _row(meter: Meter, row: UsageRow) -> dict[str, Any]:
     if meter.sessions is not None:
         shown["sessions"] = {"open": row.sessions_open, "cut": row.sessions_cut}
     return shown
+
+
+def _standing(request: Request, caller: Caller, tenant: str, meter: str) -> Standing | None:
+    """None where the meter is being built for the first time."""
+    try:
+        return read_balance(database(request), caller, tenant=tenant, meter=meter, now=now(request))
+    except CatchingUp:
+        return None
 
 
 def make_ready(request: Request, meter: str) -> None:
