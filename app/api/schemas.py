@@ -852,7 +852,11 @@ EXPLANATION = shown(
         "price": {"type": "string"}, "stretch": PERIOD,
         "share_of_period": {"type": "string", "pattern": "^[0-9]+/[0-9]+$"}, "proration": one_of(("day", "second")),
         "meter": nullable(shown({"key": KEY}, additionalProperties=True)),
-        "usage": shown({"quantity": DECIMAL, "unit": {"type": "string"}, "events": COUNT}),
+        "usage": shown({"quantity": DECIMAL, "unit": {"type": "string"}, "events": COUNT}, {
+            "carried": shown({"events": COUNT, "first": {"type": "array", "items": shown(
+                {"source": {"type": "string"}, "id": {"type": "string"}, "time": INSTANT})}},
+                description="Events from before the stretch that have a part in it: levels, open sessions, readings."),
+            "sessions": shown({"open": COUNT, "cut": COUNT})}),
         "steps": {"type": "array", "items": shown({
             "stage": {"type": "string"}, "quantity": DECIMAL, "amount": {"type": ["string", "null"]},
             "statements": _STATEMENTS}),

@@ -64,10 +64,19 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class CarriedEvent:
+    """An event from before a stretch that has a part in it: the last level, the start of an open session, a reading."""
+
+    at: datetime
+    source: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A line with the way its trace goes through rating. `holds` is True when that still gives the recorded result;
     `use` lists what was counted by `window`, in the unit that is measured, and `use_verified` says that these are the
-    events that were frozen."""
+    events that were frozen. `carried` are the first of the events before the stretch that have a part in it."""
 
     invoice: Invoice
     line: InvoiceLine
@@ -80,4 +89,5 @@ class Explanation:
     window: UseWindow
     use: tuple[UseIn, ...]
     use_verified: bool
+    carried: tuple[CarriedEvent, ...]
     correction: Correction | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import astuple
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import MERGES
 from app.domain.events import parse_instant
-from app.domain.explanations import ChangedEvent, Correction, Explanation, State, UseIn, UseWindow
+from app.domain.explanations import CarriedEvent, ChangedEvent, Correction, Explanation, State, UseIn, UseWindow
 from app.domain.invoices import InvoiceLine
 from app.domain.meters import Meter
 from app.domain.periods import Period, windows_between
@@ -24,12 +25,13 @@ from app.operations.frozen_use import Frozen, FrozenUse, frozen_of
 from app.operations.list_line_events import LineEvent, line_events
 from app.operations.rate_period import rated_to_trace, read_trace
 from app.operations.read_usage import Use, Zones, contribution_of, interval_of
-from app.storage import invoice_store, meter_store
+from app.storage import event_store, invoice_store, meter_store
 from app.storage.database import Database
 from app.storage.invoice_store import StoredInvoice
 
 MOST_EVENTS_NAMED = 20
-"""How many of the events that changed a line an explanation names; the list of its events has them all."""
+"""How many of the events that changed a line, or were carried over to it, an explanation names; the list of its events
+has all that changed it."""
 
 
 def explain_line(
@@ -46,8 +48,14 @@ def _explanation(connection: Connection, stored: StoredInvoice, line: InvoiceLin
     return Explanation(
         stored.invoice, line, _measured_unit(connection, line), proration, rated, tuple(passage(terms, usage)),
         rated_to_trace(rated) == line.trace["rated"], _state(line.trace), window, use, verified,
-        None if line.kind == "charge" else _correction(connection, stored, line),
+        _carried(connection, stored, line), None if line.kind == "charge" else _correction(connection, stored, line),
     )  # fmt: skip
+
+
+def _carried(connection: Connection, stored: StoredInvoice, line: InvoiceLine) -> tuple[CarriedEvent, ...]:
+    names = [bytes.fromhex(name) for name in line.trace["usage"].get("carried", ())[:MOST_EVENTS_NAMED]]
+    found = event_store.find(connection, [(stored.place.tenant_id, name) for name in names])
+    return tuple(sorted((CarriedEvent(item.at, item.event.source, item.event.id) for item in found), key=astuple))
 
 
 def _measured_unit(connection: Connection, line: InvoiceLine) -> str:

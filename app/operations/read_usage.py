@@ -183,10 +183,13 @@ def pieces(
     What accrues, accrues up to `until` at most, and is divided by the windows.
     """
     if meter.looks_back:
-        yield from _looking_back(
-            connection, meter, period, tenant_ids=tenant_ids, resource=resource, from_events=from_events, until=until,
+        # An end of a session need not say whose resource it was.
+        own = resource if meter.sessions is None else None
+        found = _looking_back(
+            connection, meter, period, tenant_ids=tenant_ids, resource=own, from_events=from_events, until=until,
             window_of=window_of,
         )  # fmt: skip
+        yield from (piece for piece in found if resource in (None, piece.bucket.resource))
         return
     if from_events or not merges_by_hour(meter):
         yield from _events(connection, meter, period, tenant_ids, resource)

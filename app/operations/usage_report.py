@@ -97,7 +97,8 @@ def _report(connection: Connection, query: UsageQuery) -> tuple[Meter, list[Usag
     windows, zones = _Windows(query), zones_of(connection, meter, tenant_ids)
     found = pieces(
         connection, meter, query.period, cuts=_cuts(query), tenant_ids=tenant_ids, resource=query.resource,
-        from_events=bool(query.subjects) or BuiltIn.SUBJECT in groups.names, zones=zones, until=query.until,
+        from_events=not meter.looks_back and (bool(query.subjects) or BuiltIn.SUBJECT in groups.names), zones=zones,
+        until=query.until,
         window_of=windows.of,
     )  # fmt: skip
     wanted = _wanted(connection, found, query, dimensions) if query.subjects or query.among else found

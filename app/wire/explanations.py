@@ -33,7 +33,8 @@ def explanation_to_wire(found: Explanation, language: Language) -> dict[str, Any
         "price": price_statement(found.rated.terms.charge.model, speech).formula,
         "stretch": dict(zip(("start", "end"), trace["stretch"], strict=True)),
         "share_of_period": f"{trace['used']}/{trace['full']}", "proration": found.proration, "meter": trace["meter"],
-        "usage": {"quantity": trace["usage"]["total"], "unit": found.measured_unit, "events": trace["usage"]["count"]},
+        "usage": {"quantity": trace["usage"]["total"], "unit": found.measured_unit, "events": trace["usage"]["count"]}
+        | _carried(found),
         "steps": [
             {
                 "stage": passed.stage, "quantity": plain(passed.after.quantity_to_price),
@@ -61,6 +62,16 @@ def explanation_to_wire(found: Explanation, language: Language) -> dict[str, Any
 
 def statement_to_wire(item: Statement, speech: Speech) -> dict[str, str]:
     return {"title": item.title, "formula": item.formula, "text": as_text(item, speech.language)}
+
+
+def _carried(found: Explanation) -> dict[str, Any]:
+    """What came from before the stretch, where the meter looks back."""
+    usage = found.line.trace["usage"]
+    if "carried" not in usage:
+        return {}
+    named = [{"source": item.source, "id": item.id, "time": instant_text(item.at)} for item in found.carried]
+    shown = {"carried": {"events": len(usage["carried"]), "first": named}}
+    return shown | ({"sessions": usage["sessions"]} if any(usage["sessions"].values()) else {})
 
 
 def _correction(found: Explanation, correction: Correction, speech: Speech) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +28,7 @@ from app.domain.meters import Intervals, Meter, Sessions
 from app.domain.periods import Period, window_at, windows_between
 from app.operations.audit_books import audit_books
 from app.operations.ingest_events import Post, ingest_events
+from app.operations.read_usage import find_meter, gather, pieces, zones_of
 from app.operations.usage_report import UsageQuery, usage_report
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
@@ -238,6 +240,23 @@ def test_usage_is_what_the_definition_says_whatever_the_order_and_the_batches(
         assert found == expected(name, told, period, zone, window), name
         by_subject = usage_report(database, replace(query, group_by=("site", "subject")))[1]
         assert {(row.period, row.group["site"]): row.quantity for row in by_subject} == found, name
+        whole = usage_report(database, replace(query, window=None))[1]
+        assert database.read(partial(from_events, f"{key}-{name}", period)) == {
+            row.group["site"]: row.quantity for row in whole
+        }, name
+
+
+def from_events(key: str, period: Period, connection: Any) -> dict[str | None, Decimal]:
+    """By site, of a revision whose buckets are gone."""
+    meter = find_meter(connection, key)
+    zones = zones_of(connection, meter, None)
+    found = pieces(connection, meter, period, from_events=True, zones=zones, until=NOW)
+    uses = gather(found, lambda piece: json.loads(piece.bucket.dimensions)["site"], meter=meter, zones=zones)
+    return {
+        site: use.quantity(meter, period, zone=PARIS)
+        for site, use in uses.items()
+        if use.fold.count or use.amount or use.present()
+    }
 
 
 def post(database: Database, cache: CatalogCache, events: list[dict[str, Any]]) -> int:

@@ -28,13 +28,18 @@ TYPE = "work.done"
 SITE = {"site": "$.site"}
 METERS: dict[str, dict[str, Any]] = {
     "count": {}, "sum": {"dimensions": SITE}, "min": {}, "max": {"dimensions": SITE}, "last": {}, "unique": {},
+    "avg": {}, "level": {"aggregation": "time_weighted", "dimensions": SITE},
+    "total": {"aggregation": "counter", "property": None, "expression": "max($.v, 0)"},
+    "p90": {"aggregation": "percentile", "percentile": "90", "interval": "6h"},
+    "peaks": {"aggregation": "sum", "window": {"aggregation": "max", "per": "day"}},
+    "members": {"aggregation": "unique", "operation": "$.op"},
 }  # fmt: skip
 TIERS = [{"up_to": "10", "unit_price": "0.30", "flat": "1.00"}, {"up_to": None, "unit_price": "0.07"}]
 CHARGES = [
     {"key": "sum", "meter": "sum", "allowance": "3", "model": {"type": "graduated", "tiers": TIERS}},
     *[
         {"key": key, "meter": key, "model": {"type": "per_unit", "unit_price": "0.11"}}
-        for key in ("count", "max", "last", "unique")
+        for key in ("count", "max", "last", "unique", "avg", "level", "total", "p90", "peaks", "members")
     ],
 ]  # fmt: skip
 OWN = {"id", "number", "hash", "previous_hash", "buyer", "subscription"}
@@ -47,8 +52,8 @@ def api(database_url: str) -> Iterator[Api]:
         running.put("/v1/tenants/garage", OPERATOR)
         running.put("/v1/resources/lathe", {"name": "Lathe", "kind": "equipment", "owner": "garage"})
         for key, rest in METERS.items():
-            definition = {"event_type": TYPE, "aggregation": key, "unit": "h"} | rest
-            running.put(f"/v1/meters/{key}", definition | ({} if key == "count" else {"property": "$.v"}))
+            value = {} if key == "count" else {"property": "$.v"}
+            running.put(f"/v1/meters/{key}", {"event_type": TYPE, "aggregation": key, "unit": "h"} | value | rest)
         plan = {"name": "Standard", "currency": "EUR", "interval": "month", "charges": CHARGES}
         running.put("/v1/plans/standard", plan)
         running.post("/v1/plans/standard/publish", {"effective_at": "2020-01-01T00:00:00Z"})
@@ -107,10 +112,13 @@ def cancel(api: Api, key: str, events: list[Event]) -> None:
 
 
 def buckets_of(database: Database, key: str) -> list[Any]:
-    """Every column but the tenant's."""
-    columns = [column for column in buckets.c if column.name != "tenant_id"]
+    """Every column but the tenant's, who is also the subject of levels and totals; the cell is a name of what stands
+    beside it."""
+    columns = [column for column in buckets.c if column.name not in ("tenant_id", "cell")]
     query = sa.select(*columns).join(tenants, tenants.c.tenant_id == buckets.c.tenant_id).where(tenants.c.key == key)
-    return database.read(lambda connection: sorted(map(repr, connection.execute(query).all())))
+    return database.read(
+        lambda connection: sorted(repr(row).replace(key, "") for row in connection.execute(query).all())
+    )
 
 
 def documents_of(api: Api, key: str) -> list[Any]:

@@ -206,6 +206,18 @@ def test_every_subject_has_a_level_of_its_own_and_none_is_the_tenants(api: Api) 
     ]  # fmt: skip
 
 
+def test_an_end_belongs_to_its_session_whatever_else_it_says(api: Api) -> None:
+    """The start says on which resource, the end does not: asked for that resource it is still 2 hours."""
+    api.put("/v1/resources/saw", {"name": "Saw", "kind": "equipment", "owner": "garage"})
+    post(
+        api,
+        told("use", "a", "2026-11-01T08:00:00Z", id="s1", what="start") | {"resource": "saw"},
+        told("use", "b", "2026-11-01T10:00:00Z", id="s1", what="end"),
+    )
+
+    assert api.usage("use", tenant="acme", resource="saw") == {"": "2"}
+
+
 def test_an_explanation_shows_the_windows_in_which_a_level_held(api: Api) -> None:
     """2 seats since September; in October each day has 48 h, the one of the clock change 50."""
     post(api, told("seats", "a", "2026-09-20T22:00:00Z", seats=2))
@@ -217,4 +229,9 @@ def test_an_explanation_shows_the_windows_in_which_a_level_held(api: Api) -> Non
 
     assert explained["holds"]
     assert explained["usage"]["events"] == 0
-    assert "1490" in str(explained["usage"])
+    assert explained["usage"]["quantity"] == "1490"
+    assert explained["usage"]["carried"] == {
+        "events": 1, "first": [{"source": "/chargers/12", "id": "seats-a", "time": "2026-09-20T22:00:00Z"}],
+    }  # fmt: skip
+    assert [row["quantity"] for row in explained["use"]["data"]] == ["48"] * 24 + ["50"] + ["48"] * 6
+    assert explained["use"]["verified"]
