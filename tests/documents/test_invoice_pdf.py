@@ -139,6 +139,32 @@ def test_free_units_are_shown_where_they_were_taken_off(make_invoice: MakeInvoic
     assert "Included" not in text_of(make_invoice(make_line()))
 
 
+def test_each_price_of_a_matrix_and_what_has_none_is_printed(make_invoice: MakeInvoice, make_line: MakeLine):
+    """10 kWh at station 12, 4 without a price: nothing of it is called free."""
+    cells = (
+        Component("cell", Decimal(10), Decimal("0.30"), Decimal("3.00"), 1, "station 12"),
+        Component("unpriced", Decimal(4), Decimal(0), Decimal("0.00")),
+    )
+
+    text = text_of(make_invoice(make_line(quantity=Decimal(14), components=cells, amount=Decimal("3.00"))))
+
+    assert "station 12 10 kWh €0.30 €3.00\nNot priced 4 kWh €0.00 €0.00" in text
+    assert "Included" not in text
+
+
+def test_a_percentage_is_printed_as_one_and_events_are_counted(make_invoice: MakeInvoice, make_line: MakeLine):
+    """100.00 at 1.4 % and one event at its minimum, whose amount is not among the hundred."""
+    parts = (
+        Component("percentage", Decimal(100), Decimal("0.014"), Decimal("1.40")),
+        Component("event_minimum", Decimal(1), Decimal("0.50"), Decimal("0.50")),
+    )
+
+    text = text_of(make_invoice(make_line(quantity=Decimal(110), components=parts, amount=Decimal("1.90"))))
+
+    assert "Percentage 100 kWh 1.4% €1.40\nEvents at the minimum 1 €0.50 €0.50" in text
+    assert "Included" not in text
+
+
 def test_use_within_the_allowance_is_shown_as_free(make_invoice: MakeInvoice, make_line: MakeLine):
     nothing = Component("unit", Decimal(0), Decimal("0.30"), Decimal("0.00"))
 

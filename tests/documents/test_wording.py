@@ -132,6 +132,27 @@ def test_dates():
     assert wording.day(date(2026, 8, 2), "fr") == "2 août 2026"
 
 
+def test_the_price_of_a_percentage_is_one():
+    """0.014 of the amount is 1.4 %; 0.014 a unit is a price."""
+    share = Component("percentage_tier", Decimal(100), Decimal("0.014"), Decimal("1.40"), 2)
+    unit = Component("unit", Decimal(100), Decimal("0.014"), Decimal("1.40"))
+
+    assert wording.component(share, "fr") == "Tranche 2"
+    assert wording.component_price(share, "EUR", "fr") == f"1,4{S}%"
+    assert wording.component_price(unit, "EUR", "en") == "€0.014"
+
+
+def test_rates_and_cells_are_named_by_what_they_are():
+    rate = Component("time_rate", Decimal(1), Decimal(1), Decimal("1.00"), 2, "08:00–20:00")
+    cell = Component("cell", Decimal(1), Decimal(1), Decimal("1.00"), 1, "station 12")
+
+    assert [wording.component(rate, "en"), wording.component(rate, "fr")] == [
+        "Rate 2, 08:00–20:00",
+        "Tarif 2, 08:00–20:00",
+    ]
+    assert wording.component(cell, "fr") == "station 12"
+
+
 def test_components_have_words_in_both_languages():
     first = Component("tier", Decimal(1), Decimal(1), Decimal(1), 1)
 
