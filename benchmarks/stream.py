@@ -1,6 +1,7 @@
 """A stream of usage events as a busy producer sends it, the same in every run.
 
-1,000 tenants whose use follows Zipf's law with exponent 1.1; 1% of the events were sent long before and come again.
+1,000 tenants whose use follows Zipf's law with exponent 1.1; 1% of the events were sent long before and come again,
+and one in a thousand comes again with another content.
 
     live      all within two hours, so every bucket is hot: what a service sees day by day
     ordered   a month that advances with the stream: nearly a bucket row for every event
@@ -62,8 +63,10 @@ def make_stream(kind: StreamKind, *, events: int, tenants: int, prefix: str = "e
     made: list[bytes] = []
     distinct = 0
     for number, subject in enumerate(rng.choices(keys, cum_weights=weights, k=events)):
-        if number > _FAR_BACK and rng.random() < 0.01:
-            made.append(made[rng.randrange(number - _FAR_BACK)])
+        chance = rng.random() if number > _FAR_BACK else 1
+        if chance < 0.011:
+            earlier = made[rng.randrange(number - _FAR_BACK)]
+            made.append(earlier if chance < 0.01 else earlier.replace(b'"model":"m-', b'"model":"other-'))
             continue
         distinct += 1
         part = number / events if kind == "ordered" else rng.random()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from fastapi import Request
 from app.api.compression import Inflater
 from app.api.dependencies import Limits, content_encoding
 from app.domain.errors import BodyTooSlow, TooLarge
-from app.operations.ingest_events import Outcome
+from app.operations.ingest_events import Outcome, Outcomes
 
 CHUNK_EVENTS = 1_000
 CHUNK_BYTES = 1024 * 1024
@@ -102,13 +102,13 @@ class Summary:
     exceptions: list[dict[str, Any]] = field(default_factory=list)
     not_listed: int = 0
 
-    def add(self, outcomes: Iterable[Outcome], shown: Callable[[int, Outcome], dict[str, Any]]) -> None:
+    def add(self, outcomes: Outcomes, shown: Callable[[int, Outcome], dict[str, Any]]) -> None:
         """Notes the outcomes of the next events; `shown` turns (index, outcome) into an entry of the list."""
-        for outcome in outcomes:
-            self.counts[outcome.status] += 1
-            if outcome.status not in ("accepted", "duplicate"):
+        self.counts += outcomes.counts()
+        for index, outcome in outcomes.exceptions.items():
+            if outcome.status != "duplicate":
                 if len(self.exceptions) < MOST_LISTED:
-                    self.exceptions.append(shown(self.events, outcome))
+                    self.exceptions.append(shown(self.events + index, outcome))
                 else:
                     self.not_listed += 1
-            self.events += 1
+        self.events += outcomes.sent

@@ -6,7 +6,6 @@ taken = await take_usage(request, decode)        # `decode` is that of the diale
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,7 +31,7 @@ from app.domain.errors import BillingError
 from app.domain.events import UsageEvent
 from app.observability import metrics
 from app.operations.authenticate import KnownCallers, authenticate, check_still_allowed
-from app.operations.ingest_events import Outcome, Post, ingest_events
+from app.operations.ingest_events import Outcomes, Post, ingest_events
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
 from app.wire.events import Sent
@@ -55,10 +54,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One outcome for each event of a body; `is_single` where the body was one event and no list."""
+    """What became of the events of a body; `is_single` where the body was one event and no list."""
 
     sent: Sequence[UsageEvent | Rejected]
-    outcomes: list[Outcome]
+    outcomes: Outcomes
     is_single: bool
     received_at: datetime
 
@@ -131,8 +130,8 @@ async def take_chunks(
             yield taken
 
 
-def _count(outcomes: list[Outcome]) -> None:
-    for status, count in Counter(outcome.status for outcome in outcomes).items():
+def _count(outcomes: Outcomes) -> None:
+    for status, count in outcomes.counts().items():
         metrics.EVENTS.labels(status).inc(count)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from app.api.problems import PROBLEM_BASE
-from app.operations.ingest_events import Outcome
+from app.operations.ingest_events import Outcome, Outcomes
 
 _PLURALS = {
     "accepted": "accepted", "duplicate": "duplicates", "conflict": "conflicts", "quarantined": "quarantined",
@@ -15,20 +14,15 @@ _PLURALS = {
 }  # fmt: skip
 
 
-def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """How many events had each outcome; together they are all that was sent."""
-    return named(Counter(outcome.status for outcome in outcomes))
-
-
 def named(found: Mapping[Any, int]) -> dict[str, int]:
     """The numbers by outcome, by the names that answers have for them."""
     return {plural: found.get(status, 0) for status, plural in _PLURALS.items()}
 
 
-def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def summary(outcomes: Outcomes) -> dict[str, Any]:
     """The counts, and every event that was not accepted by its position."""
-    entries = [exception(index, outcome) for index, outcome in enumerate(outcomes) if outcome.status != "accepted"]
-    return {**counts(outcomes), "exceptions": entries}
+    entries = [exception(index, outcome) for index, outcome in outcomes.exceptions.items()]
+    return {**named(outcomes.counts()), "exceptions": entries}
 
 
 def exception(index: int, outcome: Outcome) -> dict[str, Any]:
@@ -49,15 +43,15 @@ def rejection(outcome: Outcome, position: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def not_kept(outcomes: Sequence[Outcome]) -> list[tuple[int, Outcome]]:
+def not_kept(outcomes: Outcomes) -> list[tuple[int, Outcome]]:
     """The events, by position, of which nothing is kept: the malformed, and those in conflict with a kept one."""
-    return [(index, outcome) for index, outcome in enumerate(outcomes) if outcome.status in ("rejected", "conflict")]
+    return [item for item in outcomes.exceptions.items() if item[1].status in ("rejected", "conflict")]
 
 
-def not_kept_detail(outcomes: Sequence[Outcome]) -> str:
+def not_kept_detail(outcomes: Outcomes) -> str:
     """How many were not kept, and what that means for the others."""
     lost = len(not_kept(outcomes))
-    if lost == len(outcomes):
+    if lost == outcomes.sent:
         return "Nothing of it was kept; `errors` says why."
     rest = "The others are kept: sent again, they count once."
-    return f"{lost} of {len(outcomes)} events not kept: `errors` says which and why. {rest}"
+    return f"{lost} of {outcomes.sent} events not kept: `errors` says which and why. {rest}"

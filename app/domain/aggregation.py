@@ -23,6 +23,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 from uuid import UUID
 
 import msgspec
@@ -120,7 +121,7 @@ class Tally:
                     meter, part, event, tenant_id=tenant_id, number=number, at=at, hour=hour
                 )
             else:
-                _absorb(present.fold, fold_of(meter.kept_as, part, event, at=at, number=number))
+                _absorb_one(present.fold, part, event, at, number)
 
     def buckets(self) -> list[Bucket]:
         return list(self._found.values())
@@ -138,7 +139,12 @@ def contribution(
 
 def identity_number(identity: bytes) -> int:
     """The 32 bits of an identity that `identity_sum` adds up."""
-    return int.from_bytes(identity[-4:], "big")
+    number: int
+    (number,) = _LAST_32_BITS(identity)
+    return number
+
+
+_LAST_32_BITS = Struct(">12xI").unpack
 
 
 def fold_of(kept_as: Kept, measured: Measured, event: UsageEvent, *, at: datetime, number: int) -> Fold:
@@ -180,6 +186,23 @@ def _absorb(fold: Fold, other: Fold) -> None:
         fold.max = None if other.max is None else max(fold.max, other.max)
     if other.last is not None and (fold.last is None or fold.last.order < other.last.order):
         fold.last = other.last
+
+
+def _absorb_one(fold: Fold, measured: Measured, event: UsageEvent, at: datetime, number: int) -> None:
+    """`_absorb` of the fold of a single event, which is not made: an event has the parts that its bucket has."""
+    value = measured.value
+    fold.count += 1
+    fold.identity_sum += number
+    if not isinstance(value, Decimal):
+        return
+    if fold.sum is not None:
+        fold.sum += value
+    if fold.min is not None:
+        fold.min = min(fold.min, value)
+    if fold.max is not None:
+        fold.max = max(fold.max, value)
+    if fold.last is not None and fold.last.order < (at, event.source, event.id):
+        fold.last = Last(at, event.source, event.id, value)
 
 
 def quantity_of(aggregation: Aggregation, fold: Fold) -> Decimal:

@@ -7,6 +7,7 @@ import binascii
 import os
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 NOBODY = UUID(int=0)
@@ -21,6 +22,17 @@ def new_id() -> UUID:
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return UUID(int=value)
+
+
+def name_of(id: UUID) -> bytes:
+    """The 16 bytes of the id."""
+    return _name(id.int)
+
+
+@lru_cache(maxsize=16_384)
+def _name(number: int) -> bytes:
+    # UUID works its bytes out each time, and is slow to hash itself.
+    return number.to_bytes(16, "big")
 
 
 def made_at(id: UUID) -> datetime:

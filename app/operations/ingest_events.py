@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -13,12 +14,14 @@ from sqlalchemy.engine import Connection
 
 from app.domain.acceptance import Judged, Rejected, judge
 from app.domain.errors import BillingError
-from app.domain.events import UsageEvent
+from app.domain.events import UsageEvent, microseconds
 from app.observability import metrics
 from app.operations.keep_events import Status, count, keep, keep_and_count
 from app.storage import quarantine_store
 from app.storage.catalog_snapshot import CatalogCache, Snapshot
 from app.storage.database import Database
+
+_MICROSECOND = timedelta(microseconds=1)
 
 OutcomeStatus = Literal["accepted", "duplicate", "conflict", "quarantined", "rejected"]
 
@@ -31,6 +34,20 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     reason: str | None = None
     detail: str | None = None
     pointer: str = ""
+
+
+class Outcomes(msgspec.Struct, frozen=True, gc=False):
+    """What became of the events of one post: so many were sent, and all were accepted but those that `exceptions` has,
+    by position and in order."""
+
+    sent: int
+    exceptions: dict[int, Outcome]
+
+    def counts(self) -> Counter[OutcomeStatus]:
+        """How many events had each outcome; together they are all that was sent."""
+        found: Counter[OutcomeStatus] = Counter(outcome.status for outcome in self.exceptions.values())
+        found["accepted"] = self.sent - len(self.exceptions)
+        return found
 
 
 class Post(msgspec.Struct, frozen=True, gc=False):
@@ -46,9 +63,9 @@ class Post(msgspec.Struct, frozen=True, gc=False):
 
 def ingest_events(
     database: Database, cache: CatalogCache, posts: Sequence[Post], *, future: timedelta
-) -> list[list[Outcome] | BillingError]:
-    """For each post one outcome per event sent, in order, once everything that was kept is durable: all posts in one
-    transaction. A post that may not be taken any more has its error instead."""
+) -> list[Outcomes | BillingError]:
+    """For each post the outcomes of its events, once everything that was kept is durable: all posts in one transaction.
+    A post that may not be taken any more has its error instead."""
     events = [item for post in posts for item in post.sent if isinstance(item, UsageEvent)]
     subjects = {event.subject for event in events if event.subject}
     resources = {event.resource for event in events if event.resource}
@@ -72,7 +89,7 @@ def ingest_events(
     return told
 
 
-def _told(done: Sequence[_Done | BillingError]) -> list[list[Outcome] | BillingError]:
+def _told(done: Sequence[_Done | BillingError]) -> list[Outcomes | BillingError]:
     """The outcomes, once lateness is noted."""
     for one in done:
         if isinstance(one, _Done) and one.late is not None:
@@ -83,7 +100,7 @@ def _told(done: Sequence[_Done | BillingError]) -> list[list[Outcome] | BillingE
 class _Done(msgspec.Struct, frozen=True, gc=False):
     """The outcomes of one post, and how late the oldest event came that it was accepted for."""
 
-    outcomes: list[Outcome]
+    outcomes: Outcomes
     late: timedelta | None
 
 
@@ -162,20 +179,22 @@ def _all_done(
 
 
 def _done(post: Post, items: Sequence[Judged | Rejected], statuses: Iterator[Status]) -> _Done:
-    outcomes: list[Outcome] = []
-    oldest: datetime | None = None
-    for item in items:
+    exceptions: dict[int, Outcome] = {}
+    oldest: int | None = None
+    for position, item in enumerate(items):
         if isinstance(item, Rejected):
-            outcomes.append(Outcome("rejected", item.id, detail=item.detail, pointer=item.pointer))
+            exceptions[position] = Outcome("rejected", item.id, detail=item.detail, pointer=item.pointer)
             continue
         status = next(statuses)
-        if status == "quarantined":
-            outcomes.append(Outcome(status, item.event.id, item.reason, item.detail))
-            continue
-        outcomes.append(Outcome(status, item.event.id))
-        if status == "accepted" and (oldest is None or item.at < oldest):
-            oldest = item.at
-    return _Done(outcomes, None if oldest is None else max(post.received_at - oldest, timedelta(0)))
+        if status == "accepted":
+            if oldest is None or item.moment < oldest:
+                oldest = item.moment
+        elif status == "quarantined":
+            exceptions[position] = Outcome(status, item.event.id, item.reason, item.detail)
+        else:
+            exceptions[position] = Outcome(status, item.event.id)
+    late = None if oldest is None else max(microseconds(post.received_at) - oldest, 0) * _MICROSECOND
+    return _Done(Outcomes(len(items), exceptions), late)
 
 
 def quarantine_id(item: Judged) -> UUID:

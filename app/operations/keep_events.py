@@ -6,24 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
 from app.domain.acceptance import Judged
 from app.domain.aggregation import Bucket, Tally
 from app.domain.events import UsageEvent, same_content
-from app.domain.ids import NOBODY
+from app.domain.ids import NOBODY, name_of
 from app.storage import event_store, one_statement, quarantine_store, usage_store
 from app.storage.database import Database
+from app.storage.event_store import StoredEvent
 
 Status = Literal["accepted", "duplicate", "conflict", "quarantined"]
 
 _ACCEPTED: tuple[Status, ...] = ("accepted",)
-_Key = tuple[int, bytes]
-"""(the tenant's number, identity): UUIDs are slow to hash."""
+_Key = bytes
+"""The tenant's and the event's own 16 bytes: UUIDs are slow to hash."""
+_TRIES = 3
 _First = tuple[bytes, UsageEvent]
-"""The event that an identity stands for, with its digest."""
+"""The event that an identity stands for, with its digest where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +61,25 @@ def count(connection: Connection, kept: Kept) -> None:
 
 
 def keep_and_count(
-    database: Database, judged: Sequence[Judged], *, version: int, received_at: Iterable[datetime]
+    database: Database, judged: Sequence[Judged], *, version: int, received_at: Sequence[datetime]
 ) -> tuple[Status, ...] | None:
-    """`keep` and `count` of acceptable events on PostgreSQL, in one statement and so in less time. None, and nothing
-    was done, where the catalog's version is another by now."""
-    group = _Group(judged, list(received_at))
-    answer = one_statement.keep_and_count(database, group.rows, group.arrivals, version=version)
+    """`keep` and `count` of acceptable events on PostgreSQL, in less time. None, and nothing was done, where the
+    catalog's version is another by now, or twins of the events come in again and again."""
+    group = _Group(judged, received_at)
+    for _ in range(_TRIES):
+        known = one_statement.find_known(database, group.rows)
+        new = [n for n in range(len(group.rows)) if n not in known] if known else range(len(group.rows))
+        rows = [group.rows[n] for n in new]
+        answer = one_statement.keep_and_count(database, rows, [group.arrivals[n] for n in new], version=version)
+        if answer is not None:
+            break
+    else:
+        return None
     if answer.version != version:
         return None
-    before: dict[_Key, _First] = {}
-    unequal: list[Judged] = []
-    for n, digest in answer.repeats.items():
-        item = group.rows[n]
-        if digest == item.digest:
-            before[_key(item.tenant_id, item.identity)] = digest, item.event
-        else:
-            unequal.append(item)
-    if unequal:
-        before |= database.read(lambda connection: _find(connection, unequal))
-    statuses = group.statuses(before)
     if answer.copies_open:
-        accepted = [item for item, status in zip(judged, statuses, strict=True) if status == "accepted"]
-        database.write(lambda connection: _supersede(connection, accepted))
-    return statuses
+        database.write(lambda connection: _supersede(connection, rows))
+    return group.statuses({_key(group.rows[n]): (b"", event) for n, event in known.items()})
 
 
 class _Group:
@@ -92,7 +89,7 @@ class _Group:
 
     def __init__(self, judged: Sequence[Judged], received_at: Sequence[datetime]) -> None:
         self.judged = judged
-        self.keys = [_key(item.tenant_id, item.identity) for item in judged]
+        self.keys = [_key(item) for item in judged]
         self.candidates: dict[_Key, int] = {}
         for position, item in enumerate(judged):
             if item.reason is None:
@@ -118,18 +115,19 @@ class _Group:
         return tuple(found)
 
 
-def _key(tenant_id: UUID, identity: bytes) -> _Key:
-    return tenant_id.int, identity
+def _key(item: Judged | StoredEvent) -> _Key:
+    return name_of(item.tenant_id) + item.identity
 
 
 def _find(connection: Connection, wanted: Sequence[Judged]) -> dict[_Key, _First]:
     found = event_store.find(connection, [(item.tenant_id, item.identity) for item in wanted])
-    return {_key(stored.tenant_id, stored.identity): (stored.digest, stored.event) for stored in found}
+    return {_key(stored): (stored.digest, stored.event) for stored in found}
 
 
 def _repeated(item: Judged, first: _First) -> Status:
     digest, event = first
-    return "duplicate" if digest == item.digest or same_content(event, item.event) else "conflict"
+    same = digest == item.digest or event is item.event or same_content(event, item.event)
+    return "duplicate" if same else "conflict"
 
 
 def _supersede(connection: Connection, accepted: Sequence[Judged]) -> None:

@@ -29,6 +29,7 @@ from app.observability import metrics
 from app.storage import packed_arrays
 
 T = TypeVar("T")
+Parameter = packed_arrays.Packed | int
 
 _ATTEMPTS = 12
 _PATIENCE_SECONDS = 45
@@ -71,7 +72,7 @@ class Database:
                 return attempt()
             except sa.exc.TimeoutError as error:  # every connection is in use
                 raise DatabaseBusy("The database is busy; try again in a moment.") from error
-            except DBAPIError as error:
+            except (DBAPIError, psycopg.Error) as error:
                 if not _worth_retrying(error):
                     raise
                 if number >= _ATTEMPTS or time.monotonic() >= give_up_at:
@@ -89,15 +90,24 @@ class Database:
             with connection.begin():
                 return work(connection)
 
-    def write_by(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
-        """The rows that one statement of PostgreSQL answers, a transaction of its own: nobody waits for its row
-        locks while this thread waits for its turn to commit. Raises DatabaseBusy."""
-        return self._retried(lambda: self._write_by_once(statement, tuple(parameters)))
+    def ask(self, statement: str, parameters: Sequence[Parameter]) -> list[tuple[Any, ...]]:
+        """The rows that one statement of PostgreSQL answers, a transaction of its own; its parameters are $1, $2, ...
 
-    def _write_by_once(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
+        All of it is one call of the client library, for which the interpreter is free: of ten thousand rows sent, no
+        piece waits until another thread's turn has ended. Raises DatabaseBusy, or psycopg's IntegrityError.
+        """
+        return self._retried(lambda: self._ask_once(statement, parameters))
+
+    def _ask_once(self, statement: str, parameters: Sequence[Parameter]) -> list[tuple[Any, ...]]:
         with self.engine.connect() as connection:
-            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
-            return alone.exec_driver_sql(statement, parameters).all()
+            pooled = connection.connection
+            raw: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
+            try:
+                return _asked(raw, pooled.info, statement, parameters)
+            except psycopg.Error:
+                if raw.pgconn.status != psycopg.pq.ConnStatus.OK:
+                    connection.invalidate()
+                raise
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` returned; all its statements saw the same snapshot. Raises DatabaseBusy."""
@@ -111,14 +121,40 @@ class Database:
                 return work(connection)
 
 
-def _worth_retrying(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
+def _worth_retrying(error: DBAPIError | psycopg.Error) -> bool:
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    if getattr(error.orig, "sqlstate", None) in _RETRY_STATES:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if getattr(cause, "sqlstate", None) in _RETRY_STATES:
         return True
-    if isinstance(error.orig, psycopg.OperationalError) and error.orig.sqlstate is None:
+    if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
         return True  # the server is away
-    return isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)
+    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)
+
+
+def _asked(
+    raw: psycopg.Connection[Any], prepared: dict[Any, Any], statement: str,
+    parameters: Sequence[Parameter],
+) -> list[tuple[Any, ...]]:  # fmt: skip
+    """The answer to the statement, which the connection prepares the first time. Raises what the server says."""
+    name = prepared.get(statement)
+    if name is None:
+        name = f"quotepart_{len(prepared)}".encode()
+        _checked(raw, raw.pgconn.prepare(name, statement.encode()))
+        prepared[statement] = name
+    values = [item.content if isinstance(item, packed_arrays.Packed) else b"%d" % item for item in parameters]
+    formats = [isinstance(item, packed_arrays.Packed) for item in parameters]
+    answer = _checked(raw, raw.pgconn.exec_prepared(name, values, formats, psycopg.pq.Format.BINARY))
+    reader = psycopg.adapt.Transformer(raw)
+    reader.set_pgresult(answer)
+    reader.set_loader_types([answer.ftype(n) for n in range(answer.nfields)], psycopg.pq.Format.BINARY)
+    return reader.load_rows(0, answer.ntuples, tuple)
+
+
+def _checked(raw: psycopg.Connection[Any], answer: psycopg.pq.abc.PGresult) -> psycopg.pq.abc.PGresult:
+    if answer.status in (psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK):
+        return answer
+    raise psycopg.errors.error_from_result(answer, encoding=raw.info.encoding)
 
 
 def normalised_url(url: str) -> str:

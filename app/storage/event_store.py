@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.acceptance import Judged
 from app.domain.events import UsageEvent, microseconds, parse_data
+from app.domain.ids import name_of
 from app.storage import packed_arrays
 from app.storage.planning import plan_for_values
 from app.storage.tables import events, tenants
@@ -81,7 +82,7 @@ def packed(judged: Sequence[Judged], received_at: Sequence[datetime]) -> tuple[p
     """The columns in the order of COLUMNS, but for the version."""
     sent = [item.event for item in judged]
     return (
-        packed_arrays.ids([item.tenant_id.bytes for item in judged]),
+        packed_arrays.ids([name_of(item.tenant_id) for item in judged]),
         packed_arrays.ids([item.identity for item in judged]),
         packed_arrays.names([event.source for event in sent]), packed_arrays.texts([event.id for event in sent]),
         packed_arrays.names([event.type for event in sent]), packed_arrays.names([event.subject for event in sent]),
@@ -232,7 +233,7 @@ def stored_event(row: RowMapping) -> StoredEvent:
     )  # fmt: skip
 
 
-def usage_event(row: RowMapping) -> UsageEvent:
+def usage_event(row: Mapping[str, Any] | RowMapping) -> UsageEvent:
     """The event as it was sent, from a row of events or of quarantine."""
     return UsageEvent(
         row["source"], row["id"], row["type"], row["subject"], row["resource"],

@@ -19,7 +19,7 @@ from psycopg.adapt import Dumper
 
 from app.domain.events import microseconds
 
-_BOOL, _BYTEA, _INT8, _TEXT, _TIMESTAMPTZ, _UUID = 16, 17, 20, 25, 1184, 2950
+_BOOL, _BYTEA, _INT8, _INT4, _TEXT, _TIMESTAMPTZ, _UUID = 16, 17, 20, 23, 25, 1184, 2950
 _HEADER = Struct(">iiIii")
 _LENGTH = Struct(">i")
 _LONG = Struct(">q")
@@ -68,6 +68,13 @@ def flags(values: Sequence[bool]) -> Packed:
 def whole_numbers(values: Sequence[int]) -> Packed:
     """bigint[]"""
     return _array(_INT8, len(values), _longs(values))
+
+
+def small_numbers(values: Sequence[int]) -> Packed:
+    """integer[]"""
+    parts = [4] * (2 * len(values))
+    parts[1::2] = values
+    return _array(_INT4, len(values), pack(">" + "ii" * len(values), *parts))
 
 
 def moments(values: Sequence[int]) -> Packed:

@@ -18,7 +18,7 @@ from app.domain.acceptance import Rejected
 from app.domain.ids import new_id
 from app.domain.periods import Period, windows_between
 from app.operations.audit_books import audit_books
-from app.operations.ingest_events import Post, ingest_events
+from app.operations.ingest_events import Outcomes, Post, ingest_events
 from app.operations.usage_report import UsageQuery, usage_report
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
@@ -131,9 +131,9 @@ def post(database: Database, cache: CatalogCache, events: list[dict[str, Any]]) 
     sent, _ = decode_events(json.dumps(events).encode(), "application/json", max_events=1000)
     assert not any(isinstance(item, Rejected) for item in sent)
     (outcomes,) = ingest_events(database, cache, [Post(sent, NOW)], future=FUTURE)
-    assert isinstance(outcomes, list)
-    assert {outcome.status for outcome in outcomes} <= {"accepted", "duplicate"}
-    return sum(outcome.status == "accepted" for outcome in outcomes)
+    assert isinstance(outcomes, Outcomes)
+    assert {outcome.status for outcome in outcomes.exceptions.values()} <= {"duplicate"}
+    return outcomes.counts()["accepted"]
 
 
 def expected(aggregation: str, events: list[dict[str, Any]], period: Period, zone: ZoneInfo, window: Any) -> Any:

@@ -18,7 +18,7 @@ from app.commands.close import close_all
 from app.domain.events import UsageEvent
 from app.domain.invoices import Invoice
 from app.operations.cancel_event import Cancelling, cancel_event
-from app.operations.ingest_events import Post, ingest_events
+from app.operations.ingest_events import Outcomes, Post, ingest_events
 from app.operations.publish_plan import publish_plan
 from app.operations.put_meter import put_meter
 from app.operations.put_plan import put_plan
@@ -89,8 +89,8 @@ class World:
             sent.append(UsageEvent("/chargers/12", id, TYPE, company, "", at, text, fields))
             self.used[company, month][id] = kwh
         (outcomes,) = ingest_events(self.database, self.cache, [Post(sent, utc_now())], future=timedelta(days=1))
-        assert isinstance(outcomes, list)
-        assert {outcome.status for outcome in outcomes} == {"accepted"}
+        assert isinstance(outcomes, Outcomes)
+        assert outcomes.exceptions == {}
 
     def take_back(self, rng: random.Random, count: int) -> None:
         """Cancels so many sessions."""

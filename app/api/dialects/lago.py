@@ -18,7 +18,7 @@ from app.api.answers import json_answer
 from app.api.dependencies import database, limits, media_type
 from app.api.document import JSON, Answer, described
 from app.api.intake import Taken, take_usage
-from app.api.outcomes import counts, not_kept, not_kept_detail
+from app.api.outcomes import named, not_kept, not_kept_detail
 from app.api.problems import problem_answer, problem_of, status_of
 from app.api.routing import Router
 from app.api.schemas import ref
@@ -98,13 +98,18 @@ def _kept(taken: Taken) -> list[dict[str, Any]]:
             not_kept_detail(taken.outcomes),
             problems=tuple(_problem("#/event" if taken.is_single else f"#/events/{index}", o) for index, o in lost),
             code="validation_errors", error_details=details["0"] if taken.is_single else details,
-            **counts(taken.outcomes),
+            **named(taken.outcomes.counts()),
         )  # fmt: skip
+    exceptions = taken.outcomes.exceptions
     return [
-        event_to_lago(event, received_at=taken.received_at, is_new=outcome.status != "duplicate")
-        for event, outcome in zip(taken.sent, taken.outcomes, strict=True)
+        event_to_lago(event, received_at=taken.received_at, is_new=not _is_duplicate(exceptions.get(index)))
+        for index, event in enumerate(taken.sent)
         if isinstance(event, UsageEvent)
     ]
+
+
+def _is_duplicate(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.status == "duplicate"
 
 
 def _pointer(outcome: Outcome) -> str:

@@ -64,8 +64,9 @@ _PAGE = limit_and_cursor(MAX_LIMIT)
 async def post_events(request: Request) -> Response:
     """Keeps and counts usage events (CloudEvents 1.0), each once; answers for every one, after its commit."""
     taken = await take_usage(request, partial(_decode, request))
-    if taken.is_single and taken.outcomes[0].status == "rejected":
-        return problem_answer(request, 400, rejection(taken.outcomes[0], ""))
+    only = taken.outcomes.exceptions.get(0) if taken.is_single else None
+    if only is not None and only.status == "rejected":
+        return problem_answer(request, 400, rejection(only, ""))
     return json_answer(summary(taken.outcomes))
 
 
