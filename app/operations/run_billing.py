@@ -33,7 +33,7 @@ from app.storage.database import Database
 
 JOB_KIND = "billing_run"
 _MAX_FAILURES_LISTED = 100
-_MOST_TOGETHER = 50
+_FIRST_TOGETHER, _MOST_TOGETHER = 8, 64
 _LONGEST_TOGETHER_SECONDS = 0.25
 """Several instants share a transaction, but for no longer than this: use is waiting to be written meanwhile."""
 _EARLIER_FAILED = "an earlier period of this subscription failed"
@@ -162,14 +162,17 @@ def _together(
 ) -> Iterator[Callable[[], None]]:  # fmt: skip
     """Steps that work off all items in order: as many in one transaction as come within a moment. `note` is told, once
     that is durable, what was made of each or why nothing was, and how many seconds it took."""
-    position = 0
+    position, size = 0, _FIRST_TOGETHER
 
     def step() -> None:
-        nonlocal position
-        made = _tried(database, items[position : position + _MOST_TOGETHER], work)
+        nonlocal position, size
+        tried = items[position : position + size]
+        made = _tried(database, tried, work)
         for one, result, seconds in made:
             note(one, result, seconds)
         position += len(made)
+        # What is locked and read for the others of a transaction that ended early is for nothing.
+        size = min(2 * size, _MOST_TOGETHER) if len(made) == len(tried) else len(made)
 
     while position < len(items):
         yield step

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +15,10 @@ from sqlalchemy.engine import Connection, RowMapping
 from app.domain.aggregation import Bucket, BucketKey, Fold, Last
 from app.domain.events import microseconds
 from app.domain.meters import Aggregation, Kept, Meter
-from app.domain.periods import Period, hour_floor
+from app.domain.periods import Period, hour_at, hour_floor
 from app.storage import packed_arrays
 from app.storage.tables import buckets
-from app.storage.types import ExactDecimal, decimal_text
+from app.storage.types import ExactDecimal, decimal_text, instant_from_microseconds
 
 _COLUMNS = (
     "tenant_id", "meter_id", "start", "cell", "resource", "dimensions", "count", "identity_sum", "sum", "min", "max",
@@ -159,6 +160,9 @@ def in_window(
     tenant_ids: Sequence[UUID] | None = None, resource: str | None = None,
 ) -> Iterator[Bucket]:  # fmt: skip
     """The meter's buckets that start in [start, end), by key; of all tenants where none is named."""
+    if tenant_ids is not None and len(tenant_ids) == 1 and resource is None:
+        yield from _of_one(connection, meter_id, tenant_ids[0], start, end)
+        return
     query = sa.select(buckets).where(buckets.c.meter_id == meter_id, buckets.c.start >= start, buckets.c.start < end)
     if tenant_ids is not None:
         query = query.where(buckets.c.tenant_id.in_(tenant_ids))
@@ -167,6 +171,54 @@ def in_window(
     query = query.order_by(buckets.c.tenant_id, buckets.c.start, buckets.c.cell)
     for row in connection.execute(query.execution_options(yield_per=2000)).mappings():
         yield _bucket(row)
+
+
+# Billing reads the hours of one tenant and meter by the million. Typed column by column, a row takes four times as long
+# as it is read.
+_ONE_COLUMNS = (
+    "start", "cell", "resource", "dimensions", "count", "identity_sum", "sum", "min", "max", "last_value", "last_at",
+    "last_source", "last_id",
+)  # fmt: skip
+_ONE = (
+    "SELECT " + ", ".join(f'"{name}"' for name in _ONE_COLUMNS) + " FROM buckets WHERE tenant_id = {0} "
+    "AND meter_id = {0} AND start >= {0} AND start < {0} ORDER BY start, cell"
+)
+_ONE_SQLITE, _ONE_PG = _ONE.format("?"), _ONE.format("%s")
+
+
+def _of_one(
+    connection: Connection, meter_id: UUID, tenant_id: UUID, start: datetime, end: datetime
+) -> Iterator[Bucket]:
+    if connection.dialect.name == "sqlite":
+        asked: tuple[Any, ...] = (tenant_id.bytes, meter_id.bytes, microseconds(start), microseconds(end))
+        rows = connection.exec_driver_sql(_ONE_SQLITE, asked)
+        hour: Callable[[Any], datetime] = hour_at
+        name: Callable[[Any], bytes] = bytes
+        number: Callable[[Any], Decimal] = Decimal
+        instant: Callable[[Any], datetime] = instant_from_microseconds
+    else:
+        rows = connection.exec_driver_sql(_ONE_PG, (tenant_id, meter_id, start, end))
+        hour, name, number, instant = _in_utc, _bytes_of, _same, _in_utc
+    for at, cell, resource, dimensions, count, identity_sum, total, least, most, value, last_at, source, id in rows:
+        last = None if last_at is None else Last(instant(last_at), source, id, number(value))
+        fold = Fold(
+            count, identity_sum, None if total is None else number(total), None if least is None else number(least),
+            None if most is None else number(most), last,
+        )  # fmt: skip
+        yield Bucket(BucketKey(tenant_id, meter_id, hour(at), name(cell)), resource, dimensions, fold)
+
+
+@lru_cache(maxsize=8192)
+def _in_utc(instant: datetime) -> datetime:
+    return instant.astimezone(UTC)
+
+
+def _bytes_of(cell: UUID) -> bytes:
+    return cell.bytes
+
+
+def _same(number: Decimal) -> Decimal:
+    return number
 
 
 SUMMED: frozenset[Aggregation] = frozenset({"count", "sum", "avg", "min", "max"})
