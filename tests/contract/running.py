@@ -251,6 +251,8 @@ _RULES = (
     r"plan .* (is in \w+, the tenant in|has no)", r"is in \w{3}, the tenant in \w{3}",
     r"(Subscription|The version) .*prices .*",
     r"must be the name of a time zone .*", r"'.*' is not a time zone .*", r"the subject .* stands here twice",
+    r"the change is not (after the start|before the end)", r"another change has this instant",
+    r"must be a whole number from 1 to \d+ for \w+",
     r"the plan is in force from .*", r"the end is not after the start", r"Version \d+ is in force from .*",
     r"an amount in \w+ has at most \d decimals?", r"the minimum is above the maximum",
     r"another charge has the key .*", r"tiers go upwards: .*", r"the last tier has no bound: .*",
