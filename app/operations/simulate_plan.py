@@ -20,9 +20,11 @@ from app.domain.periods import BillingInstant, Period, local_date, start_of_day
 from app.domain.plans import PlanTerms, PlanVersion, schedule_of
 from app.domain.simulations import ChargeAmount, SimulatedPlan, SimulationRequest, Skipped, TenantChange, change_of
 from app.domain.subscriptions import Overrides, Subscription, priced_meters
+from app.domain.tax import OUT_OF_SCOPE
 from app.domain.tenants import Tenant
-from app.operations.billing_books import Books, billables
+from app.operations.billing_books import Books, billables, charge_line
 from app.operations.rate_period import meters_by_key, rate_billable
+from app.operations.settle_shared import settle_shared
 from app.storage import billing_store, catalog_store, subscription_store, tenant_store
 from app.storage.database import Database
 
@@ -153,6 +155,7 @@ class _Simulator:
         )
         self._meters = meters_by_key(connection)
         self._seller = tenant_store.operator(connection)
+        self._tax_rates = catalog_store.tax_rates(connection)
 
     def change(self, key: str) -> TenantChange | None:
         """None where the tenant has nothing in the range, unless it was asked for by name."""
@@ -215,14 +218,20 @@ class _Simulator:
         """`known` are the billing instants that the subscription has had."""
         if self._seller is None:
             raise CannotBill("No tenant is the operator, so there is no seller: set `operator` on one tenant.")
-        books = Books(subscription, tenant, self._seller, versions, self._meters, {})
-        for period in _periods(books, known, spans):
-            for item in billables(books, period):
-                rated = rate_billable(self._connection, item, tenant_id=tenant.tenant_id, meters=self._meters)
-                yield ChargeAmount(
-                    item.charge.key, item.charge.description or item.charge.key, rated.unit, rated.rated.quantity,
-                    rated.rated.amount,
-                )  # fmt: skip
+        books = Books(subscription, tenant, self._seller, versions, self._meters, self._tax_rates)
+        lines = [
+            charge_line(
+                books, item, rate_billable(self._connection, item, tenant_id=tenant.tenant_id, meters=self._meters),
+                OUT_OF_SCOPE,
+            )
+            for period in _periods(books, known, spans)
+            for item in billables(books, period)
+        ]  # fmt: skip
+        settled = settle_shared(
+            self._connection, books, [], lines, earlier=lambda: (), settled_until=None, at=spans[-1].end
+        )
+        for line in settled.lines:
+            yield ChargeAmount(line.charge, line.description, line.unit, line.quantity, line.amount)
 
     def _shared_instants(self, own: Subscription | None, taken: Subscription, terms: PlanTerms) -> list[BillingInstant]:
         """Those that the subscription has had, where the terms count periods as its own plan does."""

@@ -307,3 +307,12 @@ def test_a_bound_key_simulates_for_its_tenant_and_sees_no_draft(api: Api) -> Non
     for path in (answer.headers["location"], f"{answer.headers['location']}.csv"):
         assert api.call("GET", path, key=acme).status_code == 200
         assert api.call("GET", path, key=birch).status_code == 404
+
+
+def test_what_the_charges_of_a_plan_have_in_common_counts_too(api: Api) -> None:
+    """60.00 of use under a plan's minimum of 100.00: 40.00 more, as the invoice would have it."""
+    set_up(api, [PER_UNIT])
+    use(api, "1", "130", "2026-10-05T10:00:00Z")
+    found = simulated(api, plan={**DRAFT, "minimum": "100.00"})
+    assert sides(found) == [("acme", "39.00", "100.00", "61.00")]
+    assert sorted(row["new"] for row in found["data"][0]["charges"]) == ["40.00", "60.00"]
