@@ -48,7 +48,7 @@ OPERATIONS_CALLING_OTHERS = {
     ("audit_books", "audit_credit"),
     *(
         ("apply_catalog", f"put_{noun}")
-        for noun in ("alert", "meter", "plan", "resource", "subscription", "tax_rate", "tenant")
+        for noun in ("alert", "coupon", "meter", "plan", "resource", "subscription", "tax_rate", "tenant")
     ),
     ("apply_catalog", "publish_plan"),
     ("run_catalog_jobs", "catch_up_meters"),

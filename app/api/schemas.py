@@ -13,6 +13,7 @@ from app.domain.alerts import BASES, MAX_THRESHOLDS, MEASURES
 from app.domain.allowances import MAX_ROLLOVER_PERIODS
 from app.domain.callers import SCOPES
 from app.domain.charge_models.models import DAY_NAMES
+from app.domain.coupons import MAX_COUPON_PERIODS
 from app.domain.credit import CREDIT_KINDS
 from app.domain.entitlement import REFUSALS
 from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
@@ -25,6 +26,7 @@ from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
+from app.wire.coupons import MAX_COUPON_CHARGES
 from app.wire.credit import MAX_PRIORITY
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
@@ -786,6 +788,7 @@ RUN = shown(
 )  # fmt: skip
 
 INVOICE_ID: Schema = {"type": "string", "pattern": "^inv_[0-9a-v]{52}$"}
+APPLIED_COUPON_ID: Schema = {"type": "string", "pattern": "^ac_[0-9a-v]{52}$"}
 CREDIT_GRANT_ID: Schema = {"type": "string", "pattern": "^cg_[0-9a-v]{52}$"}
 DOCUMENT_TYPES = ("invoice", "credit_note", "statement")
 _TAX = {"category": one_of(CATEGORIES), "rate": DECIMAL}
@@ -935,6 +938,44 @@ CREDIT_USE = shown(
     description="One entry of the ledger. `document` is what it came with, `invoice` what it lowered or paid; what "
     "goes back to the grant is negative.",
 )  # fmt: skip
+_ANY_COUPON = {
+    "key": OWN_KEY, "charges": {"type": "array", "items": KEY, "maxItems": MAX_COUPON_CHARGES},
+    "periods": {"type": "integer", "minimum": 1, "maximum": MAX_COUPON_PERIODS,
+                "description": "For how many invoices it is (1: once); absent: for ever."},
+    "redeem_by": DAY_OR_INSTANT,
+}  # fmt: skip
+_ABOVE_ZERO = {"exclusiveMinimum": 0, "not": _ZERO_TEXT}
+COUPON_SENT: Schema = {
+    "anyOf": [
+        sent({"name": text(), "percent": PERCENT | _ABOVE_ZERO},
+             _ANY_COUPON | dict.fromkeys(("amount", "currency", "quantity"), _NOTHING)),
+        sent({"name": text(), "amount": AMOUNT | _ABOVE_ZERO, "currency": CURRENCY},
+             _ANY_COUPON | dict.fromkeys(("percent", "quantity"), _NOTHING)),
+        sent({"name": text(), "quantity": SIZE},
+             _ANY_COUPON | dict.fromkeys(("percent", "amount", "currency"), _NOTHING)),
+    ],
+    "description": "A percentage, an amount or a number of free units; without `charges` it is for all of them.",
+    "examples": [{"name": "Welcome", "percent": "10", "periods": 3}],
+}  # fmt: skip
+COUPON = shown(
+    {"key": KEY, "name": {"type": "string"}},
+    {"percent": DECIMAL, "amount": DECIMAL, "currency": CURRENCY, "quantity": DECIMAL,
+     "charges": {"type": "array", "items": KEY}, "periods": {"type": "integer"}, "redeem_by": INSTANT},
+)  # fmt: skip
+APPLIED_COUPON_SENT: Schema = {
+    "anyOf": [sent({"coupon": KEY, "subscription": KEY}, {"tenant": _NOTHING}),
+              sent({"coupon": KEY, "tenant": KEY}, {"subscription": _NOTHING})],
+    "examples": [{"coupon": "welcome", "tenant": "acme"}],
+}  # fmt: skip
+APPLIED_COUPON = shown(
+    {
+        "id": APPLIED_COUPON_ID, "coupon": ref("Coupon"), "tenant": KEY, "subscription": nullable(KEY),
+        "status": one_of(("open", "used_up", "ended")), "used": COUNT,
+        "invoices": {"type": "array", "items": shown({"id": INVOICE_ID, "number": {"type": "string"}})},
+        "created_at": INSTANT, "ended_at": nullable(INSTANT),
+    },
+    description="`coupon` is as it was when it was applied; `invoices` are those that it has lowered.",
+)  # fmt: skip
 CREDIT_GRANT_WITH_USES = shown(
     CREDIT_GRANT["properties"] | {"uses": {"type": "array", "items": ref("CreditUse")}},
     description="With its last 100 uses, the newest first.",
@@ -1058,6 +1099,12 @@ SCHEMAS: dict[str, Schema] = {
     "SimulationSent": SIMULATION_SENT, "Simulation": SIMULATION,
     "CreditGrantSent": CREDIT_GRANT_SENT, "CreditGrant": CREDIT_GRANT, "CreditGrants": page_of(ref("CreditGrant")),
     "CreditGrantWithUses": CREDIT_GRANT_WITH_USES, "CreditUse": CREDIT_USE, "CreditUses": page_of(ref("CreditUse")),
+    "CouponSent": COUPON_SENT,
+    "CouponPatch": {"type": "object", "additionalProperties": False, "properties": {
+        name: nullable(schema)
+        for item in COUPON_SENT["anyOf"] for name, schema in item["properties"].items() if schema != _NOTHING}},
+    "Coupon": COUPON, "Coupons": page_of(ref("Coupon")), "AppliedCouponSent": APPLIED_COUPON_SENT,
+    "AppliedCoupon": APPLIED_COUPON, "AppliedCoupons": page_of(ref("AppliedCoupon")),
     "CreditVoid": sent({}, {"reason": text(1000)}, examples=[{"reason": "granted by mistake"}]),
     "CreditApplication": sent({}, {"invoice": text()}, examples=[{}]),
     "OpenMeterMeter": OPENMETER_METER, "OpenMeterMeters": {"type": "array", "items": ref("OpenMeterMeter")},

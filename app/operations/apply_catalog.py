@@ -17,6 +17,7 @@ from app.domain.errors import BillingError, InvalidInput
 from app.operations.catalog_change import Saved, write_catalog
 from app.operations.publish_plan import publish
 from app.operations.put_alert import save_alert
+from app.operations.put_coupon import save_coupon
 from app.operations.put_meter import save_meter
 from app.operations.put_plan import save_plan
 from app.operations.put_resource import save_resource
@@ -120,6 +121,8 @@ def _steps(connection: Connection, file: CatalogFile, now: datetime) -> Iterator
         yield _step("resources", resource.key, partial(save_resource, connection, resource, now=now))
     for meter in file.meters:
         yield _step("meters", meter.meter.key, partial(save_meter, connection, meter, now=now))
+    for coupon in file.coupons:
+        yield _step("coupons", coupon.key, partial(save_coupon, connection, coupon))
     for plan in file.plans:
         yield _step("plans", plan.key, partial(save_plan, connection, plan))
     for key, effective_at in file.publications:

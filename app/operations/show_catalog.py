@@ -9,8 +9,9 @@ from sqlalchemy.engine import Connection
 
 from app.domain.errors import NotFound
 from app.domain.tenants import Tenant
-from app.storage import alert_store, catalog_store, subscription_store, tenant_store
+from app.storage import alert_store, catalog_store, coupon_store, subscription_store, tenant_store
 from app.wire.alerts import alert_to_wire
+from app.wire.coupons import coupon_to_wire
 from app.wire.meters import meter_to_wire
 from app.wire.parsing import key_problem
 from app.wire.plans import plan_to_wire, version_to_wire
@@ -41,6 +42,11 @@ def show_meter(connection: Connection, key: str) -> Shown | None:
 def show_tax_rate(connection: Connection, key: str) -> Shown | None:
     rate = catalog_store.find_tax_rate(connection, key)
     return None if rate is None else tax_rate_to_wire(rate)
+
+
+def show_coupon(connection: Connection, key: str) -> Shown | None:
+    coupon = coupon_store.find(connection, key)
+    return None if coupon is None else coupon_to_wire(coupon)
 
 
 def show_plan(connection: Connection, key: str, *, published_only: bool = False) -> Shown | None:
@@ -114,6 +120,10 @@ def list_meters(connection: Connection, *, after: str | None, limit: int) -> lis
 
 def list_tax_rates(connection: Connection, *, after: str | None, limit: int) -> list[Shown]:
     return [tax_rate_to_wire(rate) for rate in catalog_store.list_tax_rates(connection, after=after, limit=limit)]
+
+
+def list_coupons(connection: Connection, *, after: str | None, limit: int) -> list[Shown]:
+    return [coupon_to_wire(coupon) for coupon in coupon_store.listing(connection, after=after, limit=limit)]
 
 
 def list_plans(connection: Connection, *, after: str | None, limit: int, published_only: bool = False) -> list[Shown]:

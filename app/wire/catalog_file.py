@@ -25,10 +25,12 @@ import yaml
 
 from app.domain.alerts import Alert
 from app.domain.catalog import MeterEntry
+from app.domain.coupons import Coupon
 from app.domain.errors import FieldProblem, InvalidInput
 from app.domain.events import has_forbidden_text
 from app.domain.tenants import NamedTaxRate, Resource
 from app.wire.alerts import alert_from_wire
+from app.wire.coupons import coupon_from_wire
 from app.wire.meters import meter_from_wire
 from app.wire.parsing import MAX_DEPTH, NumberText, escaped
 from app.wire.plans import PlanWish, plan_from_wire, publication_from_wire
@@ -37,7 +39,7 @@ from app.wire.subscriptions import SubscriptionWish, subscription_from_wire
 from app.wire.tax_rates import tax_rate_from_wire
 from app.wire.tenants import TenantWish, tenant_from_wire
 
-SECTIONS = ("tenants", "resources", "meters", "tax_rates", "plans", "subscriptions", "alerts")
+SECTIONS = ("tenants", "resources", "meters", "tax_rates", "coupons", "plans", "subscriptions", "alerts")
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -74,6 +76,7 @@ class CatalogFile:
     resources: tuple[Resource, ...]
     meters: tuple[MeterEntry, ...]
     tax_rates: tuple[NamedTaxRate, ...]
+    coupons: tuple[Coupon, ...]
     plans: tuple[PlanWish, ...]
     publications: tuple[tuple[str, datetime], ...]
     subscriptions: tuple[SubscriptionWish, ...]
@@ -96,6 +99,7 @@ def parse_catalog_file(text: str, name: str) -> CatalogFile:
         resources=tuple(document.objects(sections, "resources", resource_from_wire)),
         meters=tuple(document.objects(sections, "meters", meter_from_wire)),
         tax_rates=tuple(document.objects(sections, "tax_rates", tax_rate_from_wire)),
+        coupons=tuple(document.objects(sections, "coupons", coupon_from_wire)),
         publications=tuple(document.publications(sections)),
         plans=tuple(document.objects(sections, "plans", plan_from_wire)),
         subscriptions=tuple(document.objects(sections, "subscriptions", subscription_from_wire)),

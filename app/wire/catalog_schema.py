@@ -21,6 +21,7 @@ from typing import Any
 from app.domain.alerts import BASES, MAX_THRESHOLDS, MEASURES
 from app.domain.allowances import MAX_ROLLOVER_PERIODS
 from app.domain.charge_models.models import DAY_NAMES
+from app.domain.coupons import MAX_COUPON_PERIODS
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS
@@ -30,6 +31,7 @@ from app.domain.tax import CATEGORIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
+from app.wire.coupons import MAX_COUPON_CHARGES
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
 from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
@@ -58,6 +60,7 @@ def catalog_schema() -> Schema:
         "resources": _section("Shared things that use is measured on.", "resource"),
         "meters": _section("Rules that turn events into quantities.", "meter"),
         "tax_rates": _section("VAT rates that charges and tenants name.", "tax_rate"),
+        "coupons": _section("Coupons, which are applied over HTTP.", "coupon"),
         "plans": _section("Plans: what is charged for, at which price.", "plan"),
         "subscriptions": _section("Which tenant is on which plan, and since when.", "subscription"),
         "alerts": _section("Thresholds that are noticed when a tenant crosses them.", "alert"),
@@ -75,7 +78,8 @@ def catalog_schema() -> Schema:
             "meter": _meter(), "filter": _filter(), "rounding": _rounding(),
             "conversion": _conversion(), "window": _window(), "tax_rate": _tax_rate(),
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
-            "discount": _discount(), "rollover": _rollover(), "allowance": _allowance(), "commitment": _commitment(),
+            "discount": _discount(), "coupon": _coupon(), "rollover": _rollover(), "allowance": _allowance(),
+            "commitment": _commitment(),
             "subscription": _subscription(), "overrides": _overrides(), "change": _change(), "trial": _trial(),
             "late_usage": _late_usage(), "alert": _alert(),
         },
@@ -467,6 +471,24 @@ def _overridable() -> dict[str, Schema]:
         "tax": _key("The tax rate; absent: the seller's."),
         "description": _text("What the line on the invoice is called.", longest=1000),
     }
+
+
+def _coupon() -> Schema:
+    return _object(
+        "What is taken off invoices: one of a percentage, an amount and a number of free units.",
+        required={"name": _text("The name on the invoice.")},
+        optional={
+            "percent": _decimal("In percent.", "10"), "amount": _decimal("An amount, with its currency.", "5.00"),
+            "currency": _ref("currency", "The currency of the amount (ISO 4217)."),
+            "quantity": _decimal("Units that are free in each period.", "100"),
+            "charges": _list("The keys of the charges that it is for; absent: all.", _key("A charge."),
+                             maxItems=MAX_COUPON_CHARGES),
+            "periods": _whole("For how many invoices it is; absent: for ever.", 1, MAX_COUPON_PERIODS),
+            "redeem_by": _written("Until before when it may be applied; a date is midnight UTC.", _DATE_OR_INSTANT,
+                                  "2027-01-01"),
+            "key": _OWN_KEY,
+        },
+    )  # fmt: skip
 
 
 def _rollover() -> Schema:

@@ -44,7 +44,7 @@ Bound = Literal["shared", "own", "listed", "refused", "hidden", "unseen"]
 Whose = Literal["own", "other", "missing"]
 WHOSE: tuple[Whose, ...] = ("own", "other", "missing")
 
-SHARED = ("meter", "tax_rate", "plan")
+SHARED = ("meter", "tax_rate", "coupon", "plan")
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,10 @@ class Things:
     simulation: str
     job: str
     grant: str
+    applied: str
     meter: str = "energy"
     tax_rate: str = "standard"
+    coupon: str = "tenth"
     plan: str = "standard"
     put: dict[str, tuple[str, Any]] = field(default_factory=dict)  # by noun: what is put, and under which key
 
@@ -201,6 +203,7 @@ BUT_HEAD: tuple[Route, ...] = (
     *noun("/v1/resources", "resource", "own"),
     *noun("/v1/meters", "meter", "shared"),
     *noun("/v1/tax-rates", "tax_rate", "shared"),
+    *noun("/v1/coupons", "coupon", "shared"),
     *noun("/v1/plans", "plan", "shared", listed=(Ask(asked("/v1/plans/unpublished-elm"), "unseen"),)),
     *noun(
         "/v1/subscriptions", "subscription", "own", "tenant", "plan",
@@ -397,6 +400,29 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(told("/v1/credit-grants/{grant}/void", lambda _: {"reason": "a test"}), "refused"),),
     ),
     Route(
+        "POST", "/v1/applied-coupons", ("finance",),
+        (
+            Ask(
+                told("/v1/applied-coupons", lambda things: {"tenant": things.tenant, "coupon": "tenth"}), "refused",
+                (409,), (422,),
+            ),
+        ),
+    ),
+    Route(
+        "GET", "/v1/applied-coupons", ("read",),
+        (
+            Ask(asked("/v1/applied-coupons"), "listed"),
+            Ask(asked("/v1/applied-coupons", tenant="{tenant}"), "own"),
+            Ask(asked("/v1/applied-coupons", coupon="tenth"), "listed"),
+        ),
+        ("tenant", "coupon"),
+    ),
+    Route("GET", "/v1/applied-coupons/{id}", ("read",), (Ask(asked("/v1/applied-coupons/{applied}"), "own"),)),
+    Route(
+        "POST", "/v1/applied-coupons/{id}/end", ("finance",),
+        (Ask(asked("/v1/applied-coupons/{applied}/end"), "refused"),),
+    ),
+    Route(
         "POST", "/openmeter/api/v1/events", ("ingest",),
         (Ask(told("/openmeter/api/v1/events", posted), "own", (204,), (204,), (400,)),),
     ),
@@ -528,6 +554,7 @@ def stock(api: Api) -> dict[Whose, Things]:
     api.put("/v1/tax-rates/standard", {"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"})
     api.put("/v1/meters/energy", ENERGY)
     api.put("/v1/meters/minutes", ENERGY | {"event_type": "session.minutes", "property": "$.minutes", "unit": "min"})
+    api.put("/v1/coupons/tenth", {"name": "A tenth", "percent": "10"})
     for plan, charges in (("standard", [PRICED]), ("flat", [FLAT])):
         api.put(f"/v1/plans/{plan}", PLAN | {"charges": charges})
         api.post(f"/v1/plans/{plan}/publish", {"effective_at": "2020-01-01T00:00:00Z"})
@@ -618,7 +645,7 @@ def _things(api: Api, key: str, job: str) -> Things:
         name: (thing, api.get(f"/v1/{path}/{thing}"))
         for name, path, thing in (
             ("tenant", "tenants", key), ("resource", "resources", f"{key}-post"), ("meter", "meters", "energy"),
-            ("tax_rate", "tax-rates", "standard"), ("plan", "plans", "standard"),
+            ("tax_rate", "tax-rates", "standard"), ("coupon", "coupons", "tenth"), ("plan", "plans", "standard"),
             ("subscription", "subscriptions", f"{key}-sub"), ("alert", "alerts", f"{key}-alert"),
         )
     }  # fmt: skip
@@ -627,6 +654,7 @@ def _things(api: Api, key: str, job: str) -> Things:
         cancellable=f"{key}-cancellable", issued=issued["id"], number=issued["number"], draft=draft["id"],
         simulation=simulated(api, key), credit=credit["id"], alert=f"{key}-alert",
         run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, grant=_granted(api, key),
+        applied=api.post("/v1/applied-coupons", {"coupon": "tenth", "tenant": key})["id"],
         put=put,
     )  # fmt: skip
 
@@ -653,7 +681,8 @@ def _missing(like: Things) -> Things:
         event="nowhere-posted", cancellable="nowhere-cancellable", issued=nothing[0], number="1999-000001",
         draft=nothing[1], credit=nothing[2], alert="nowhere-alert", run=str(UUID(int=4)), job=str(UUID(int=5)),
         simulation=str(UUID(int=6)),
-        grant=public_id("cg", UUID(int=6), UUID(int=6)),
+        grant=public_id("cg", UUID(int=6), UUID(int=6)), applied=public_id("ac", UUID(int=7), UUID(int=7)),
+        coupon="nowhere-coupon",
         meter="nowhere-meter", tax_rate="nowhere-rate", plan="nowhere-plan", put=put,
     )  # fmt: skip
 

@@ -98,6 +98,8 @@ def seed(database_url: str) -> None:
             event("s-3", subject="nobody"), event("s-4", data={"kwh": "1"}), event("s-5", subject="user-17"),
         ])  # fmt: skip
         api.post("/v1/events/cancellations", {"tenant": "acme", "source": "/chargers/12", "id": "s-4"})
+        api.put("/v1/coupons/welcome", {"name": "Welcome", "percent": "10"})
+        api.post("/v1/applied-coupons", {"coupon": "welcome", "tenant": "garage"})
         for kind in ("prepaid", "promotional"):
             api.post("/v1/credit-grants", {"tenant": "acme", "kind": kind, "amount": "1"})
         _seed_alert(api)
@@ -271,6 +273,8 @@ _RULES = (
     r"(the name )?holds a character that cannot be printed",
     r"it would have expired before it is in force", r"the tenant is billed in \w{3}", r"has more decimals than \w{3}",
     r"there is no charge '.*' that prices use", r"'.*' is named twice", r"there is no allowance of which .*",
+    r"a coupon has one .*", r"an amount has a currency", r"only an amount has .*", r"an amount is above 0 .*",
+    r"there is no (coupon|subscription) '.*'", r"the coupon is in \w{3}, .*",
     r"another allowance has the key .*", r"more is committed .*", r"the key 'true-up' is kept .*",
     r"a factor lies between .*", r"it is the invoice of another tenant",
     r"(a quantity of units|an amount of credit) is above 0 .*",

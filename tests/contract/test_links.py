@@ -16,9 +16,12 @@ from tests.service import Api, service
 # From these everything else is reached. A billing run that finds nothing due and a release that finds nothing to
 # release are as good as any.
 ROOTS: list[tuple[str, dict[str, Any]]] = [
-    *((f"get_page_{noun}", {}) for noun in ("tenant", "resource", "meter", "tax_rate", "plan", "subscription")),
+    *((f"get_page_{noun}", {}) for noun in (
+        "tenant", "resource", "meter", "tax_rate", "coupon", "plan", "subscription")),
     ("get_events", {}), ("get_quarantine", {}), ("get_invoices", {"query.status": "draft"}), ("get_invoices", {}),
-    ("get_credit_grants", {}), ("get_page_alert", {}), ("get_alert_events", {}),
+    ("get_credit_grants", {}), ("get_applied_coupons", {}),
+    ("post_applied_coupon", {"body": {"coupon": "welcome", "tenant": "acme"}}),
+    ("get_page_alert", {}), ("get_alert_events", {}),
     ("post_credit_grant", {"body": {"tenant": "acme", "kind": "prepaid", "amount": "1"}}),
     ("post_billing_run", {"body": {"through": "2026-11-01", "dry_run": True}}),
     ("post_simulation", {"body": {"plan": "standard", "start": "2026-01-01", "end": "2026-02-01"}}),

@@ -81,6 +81,12 @@ FULL: dict[str, Any] = {
         "standard": {"key": "standard", "category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"},
         "export": {"category": "G", "rate": None, "country": "FR", "start": "2014-01-01"},
     },
+    "coupons": {
+        "tenth": {
+            "key": "tenth", "name": "A tenth", "percent": "10", "amount": None, "currency": None, "quantity": None,
+            "charges": ["energy"], "periods": 3, "redeem_by": "2027-01-01",
+        },
+    },
     "plans": {
         "basic": {
             "key": "basic", "name": "Basic", "currency": "EUR", "interval": "month", "anchor": "anniversary",
@@ -286,7 +292,8 @@ OF_MEANING = re.compile(
     r"has at most \d+ decimals|category .* is|minimum is above|is 0 or more|is above 0|at most \d+ decimals|"
     r"another charge has the key|another cell has|hours (lie|begin)|tier|"
     r"must be the name of a time zone|not a time that exists|that prices use|named twice|there is no allowance|"
-    r"is committed|a factor lies|key 'true-up'|"
+    r"a coupon has one|an amount has a currency|only an amount has|a percentage is above|is committed|"
+    r"a factor lies|key 'true-up'|"
     r"an alert watches|whose (quantity|balance) is watched|only an amount is|an amount (is a|has no)|what is left is|"
     r"cannot be printed|is no expression|is the same as start_value|does not divide a day|is longer than|"
     r"must be a number within bounds"

@@ -15,22 +15,20 @@ Left out, by name:
   billing periods. Here every billing period has a total of its own, so only the case of the late unit applies.
 - Flexprice, windowed maximum [50, 150, 200, 99] with packages of 100 (30, a sum over windows): here a maximum is one
   quantity for the stretch and packages are counted once.
-- Lago `taxes_on_invoice_spec`, spreading the coupon over the fees: coupons come later; the tax on what it leaves
-  is below.
-- Lago `negative_total_with_prepaid_credits_spec`, the credit used: prepaid credit comes later; the total
-  that it pays is below.
 - Lago `invoices_spec`, time zones (weekly 7.00 from Denver, Halifax, Paris, Karachi): tests/scenarios/test_periods.py.
 - Lago `billing_boundaries_spec` and Flexprice `billing_commitment_test`, month ends and leap days: test_periods.py.
 - Lago, February 2024 at 7.00 in advance beside January's usage: which period a charge is due for is decided by
   `domain/billing.py`, not by rating.
 - Polar `meter/test_service.py` (average, maximum, minimum, unique, values that are no numbers): aggregation, not
   rating: tests/api/test_golden_aggregations.py.
-- Polar `customer_meter/test_service.py` (+100, -150, +50 -> 50): a balance of credits, which comes later.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -46,7 +44,10 @@ from app.domain.charge_models import (
     Tier,
     Volume,
 )
+from app.domain.coupons import Coupon, reduction
+from app.domain.credit import CreditKind, Grant, draw
 from app.domain.meters import Rounding
+from app.domain.plan_totals import PlanTotals, plan_components
 from app.domain.plans import PlanCharge
 from app.domain.rating.lines import RatedLine, RatingTerms
 from app.domain.rating.pipeline import rate
@@ -407,3 +408,43 @@ def test_flexprice_tax_rounding_test(base: str, percent: str, tax: str):
     (group,) = group_tax([(standard(percent), d(base))], "USD")
 
     assert group.amount == d(tax)
+
+
+# --- coupons and credit ----------------------------------------------------------------------------------------------
+
+
+def grant(number: int, amount: str | int, kind: CreditKind = "prepaid") -> Grant:
+    moment = datetime(2026, 10, number, tzinfo=UTC)
+    return Grant(UUID(int=1), UUID(int=number), kind, d(amount), d(amount), moment)
+
+
+def test_lago_taxes_on_invoice_spec_spread_of_the_coupon():
+    """10 over fees of 100, 50 and 30 and a true-up of 20: 5, 2.50, 1.50 and 1. The whole invoice is held to over HTTP
+    in tests/scenarios/test_coupons.py.
+    """
+    coupon = Coupon("ten", "Ten", amount=d("10.00"), currency="EUR")
+
+    assert reduction(coupon, [d(100), d(50), d(30), d(20)], "EUR") == [d("5.00"), d("2.50"), d("1.50"), d("1.00")]
+
+
+@pytest.mark.parametrize(("net", "tax", "used"), [("0.02", "0.01", "0.03"), ("0.08", "0.03", "0.11")])
+def test_lago_negative_total_with_prepaid_credits_spec_credit_used(net: str, tax: str, used: str):
+    """Of 10.00 prepaid the total is paid, 2 + 1 = 3 c, and not the 4 c of taxes summed by fee; 8 + 3 = 11 c."""
+    (one,) = draw([grant(1, "10.00")], d(net) + d(tax))
+
+    assert one.amount == d(used)
+
+
+def test_polar_customer_meter_test_service_credits():
+    """+100, -150, +50 -> 50: of 150 used the 100 are drawn and 50 are billed; what is credited afterwards is left."""
+    (first,) = draw([grant(1, 100, "units")], d(150))
+    later = [replace(grant(1, 100, "units"), left=d(100) - first.amount), grant(2, 50, "units")]
+
+    assert (first.amount, sum(one.left for one in later)) == (d(100), d(50))
+
+
+def test_openmeter_minimum_spend_of_a_whole_period():
+    """Minimum 1000, of which 100 were used: 900 more, on one invoice (there on the last of several)."""
+    (component,) = plan_components(PlanTotals(d("100.00"), minimum=d("1000.00")), "USD")
+
+    assert (component.kind, component.amount) == ("plan_minimum", d("900.00"))
