@@ -130,6 +130,8 @@ def _slot(found: Sequence[Correction]) -> str:
     for item in found:
         digest.update(item.billed.documents[-1].invoice.id.encode() + item.billed.last.id.encode())
         digest.update(item.billed.last.charge.encode() + str(item.billed.last.trace["usage"]).encode())
+        # What charges share may change a line again that has the same use as before.
+        digest.update(str(item.billed.last.trace["rated"]).encode())
     return f"correction-{digest.hexdigest()}"
 
 

@@ -219,3 +219,53 @@ def test_a_commitment_over_a_term_is_met_at_its_end(api: Api) -> None:
     found = in_all(api)
     assert (found["energy 2026-08-31"], found["true-up 2026-10-31"]) == ("80.00", "90.00")
     check_books(api)
+
+
+def test_billing_in_parts_and_late_comes_to_what_billing_at_once_comes_to(api: Api) -> None:
+    """Two tenants on one plan with a shared allowance that rolls over, a minimum, a maximum and a commitment over a
+    term have the same use of three months. One is billed month by month while its use comes late and some of it is
+    cancelled, the other once at the end: of each charge and month both have paid the same."""
+    terms: dict[str, Any] = {
+        "allowances": [
+            {"key": "pot", "quantity": "30", "charges": ["energy", "sessions"], "rollover": {"periods": 2, "cap": "20"}}
+        ],
+        "minimum": "40.00", "maximum": "120.00",
+        "commitment": {"amount": "250", "periods": 3, "overage_factor": "1.5"},
+    }  # fmt: skip
+    set_up(api, [ENERGY_AT_ONE, SESSIONS_AT_TEN], start="2026-08-01", **terms)
+    api.put("/v1/tenants/birch", {"name": "Birch", "currency": "EUR", "time_zone": "Europe/Paris", "language": "fr"})
+    api.put("/v1/subscriptions/birch-1", {"tenant": "birch", "plan": "standard", "start": "2026-08-01"})
+    first = [
+        ("a", "12", "2026-08-05"),
+        ("b", "70", "2026-09-05"),
+        ("c", "33.5", "2026-10-05"),
+        ("x", "9", "2026-08-07"),
+    ]
+    late = [("d", "25", "2026-08-06"), ("e", "81", "2026-09-07"), ("f", "3.25", "2026-08-08")]
+    for number, (id, kwh, day) in enumerate(first):
+        use(api, id, kwh, f"{day}T10:00:00Z")
+        api.bill(("2026-09-01", "2026-10-01", "2026-11-01", "2026-11-01")[number], tenants=["acme"])
+    for id, kwh, day in late:
+        use(api, id, kwh, f"{day}T10:00:00Z")
+        api.bill("2026-11-01", tenants=["acme"])
+    cancel(api, "x")
+    for id, kwh, day in [item for item in first + late if item[0] != "x"]:
+        use(api, f"birch-{id}", kwh, f"{day}T10:00:00Z", subject="birch")
+    api.clock.set("2026-12-02T12:00:00+00:00")
+    api.bill("2026-12-01")
+
+    found = {key: in_all_of(api, key) for key in ("acme", "birch")}
+    assert found["acme"] == found["birch"]
+    assert len(found["birch"]) >= 7
+    check_books(api)
+
+
+def in_all_of(api: Api, buyer: str) -> dict[str, Decimal]:
+    """What was billed to the tenant less what was credited, by charge and start of the period, where it is not 0."""
+    sums: dict[str, Decimal] = {}
+    for document in api.invoices(buyer=buyer):
+        for line in document["lines"]:
+            sign = -1 if document["type"] == "credit_note" else 1
+            key = f"{line['charge']} {line['period']['start'][:10]}"
+            sums[key] = sums.get(key, Decimal(0)) + sign * Decimal(line["amount"])
+    return {key: amount for key, amount in sums.items() if amount}
