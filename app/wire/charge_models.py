@@ -33,7 +33,7 @@ from app.domain.charge_models import (
     TimeRate,
     Volume,
 )
-from app.domain.charge_models.models import DAY_NAMES, WEEKDAYS, Weekday
+from app.domain.charge_models.models import DAY_NAMES, MINUTES_A_DAY, WEEKDAYS, Weekday
 from app.domain.meters import MAX_DIMENSION_LENGTH, dimension_text
 from app.domain.money import ZERO
 from app.wire.parsing import Fields, NumberText, escaped, read_day
@@ -179,7 +179,7 @@ def _hours(fields: Fields) -> tuple[int, int]:
         fields.problem("hours", 'must be two times of day, such as ["08:00", "20:00"]')
         return 0, 0
     start, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in clocks)
-    return start, end
+    return start % MINUTES_A_DAY, end
 
 
 def _weekdays(fields: Fields) -> tuple[Weekday, ...]:

@@ -257,6 +257,7 @@ _RULES = (
     r"must be a whole number from 1 to \d+ for \w+",
     r"the plan is in force from .*", r"the end is not after the start", r"Version \d+ is in force from .*",
     r"an amount in \w+ has at most \d decimals?", r"the minimum is above the maximum",
+    r"another cell has the same dimensions", r"fees and bounds for single events need .*",
     r"another charge has the key .*", r"tiers go upwards: .*", r"the last tier has no bound: .*",
     r"only the last tier has no bound", r"this model prices use: .*", r"a flat charge .*", r"only a flat charge .*",
     r"must lie between 1970.*", r"`through` lies in the future: .*", r"end must lie after start",

@@ -290,7 +290,7 @@ def _obeys(document: Any, schema: Any) -> bool:
 OF_MEANING = re.compile(
     r"must lie between|there is no day|is not the key in the address|stands here twice|is tenant '|lies between 0|"
     r"has at most \d+ decimals|category .* is|minimum is above|is 0 or more|is above 0|at most \d+ decimals|"
-    r"another charge has the key|another cell has|hours (lie|begin)|tier|"
+    r"another charge has the key|another cell has|tier|"
     r"must be the name of a time zone|not a time that exists|that prices use|named twice|there is no allowance|"
     r"a coupon has one|an amount has a currency|only an amount has|a percentage is above|is committed|"
     r"a factor lies|key 'true-up'|"

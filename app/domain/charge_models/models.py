@@ -112,7 +112,8 @@ class Matrix:
 class TimeRate:
     """The price of use on these days, in these months (all of them where none is named), from `start` until `end`.
 
-    Both are minutes of the local day; an `end` that is not above `start` lies on the other side of midnight.
+    Both are minutes of the local day; an `end` that is not above `start` lies on the other side of midnight, so that
+    one and the same is a whole day.
     """
 
     start: int

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import TypeVar, assert_never
 
 from app.domain.charge_models.models import (
-    MINUTES_A_DAY,
     Capacity,
     ChargeModel,
     Dynamic,
@@ -22,7 +21,6 @@ from app.domain.charge_models.models import (
     Reservation,
     Tier,
     TimeOfUse,
-    TimeRate,
     Volume,
 )
 from app.domain.errors import FieldProblem
@@ -156,17 +154,7 @@ def _time_of_use_problems(model: TimeOfUse) -> Iterator[FieldProblem]:
         yield FieldProblem("/rates", "there is at least one rate")
     yield from _price_problems("/default_unit_price", model.default_unit_price)
     for index, rate in enumerate(model.rates):
-        yield from _time_rate_problems(f"/rates/{index}", rate)
-
-
-def _time_rate_problems(pointer: str, rate: TimeRate) -> Iterator[FieldProblem]:
-    yield from _price_problems(f"{pointer}/unit_price", rate.unit_price)
-    if not 0 <= rate.start < MINUTES_A_DAY or not 0 <= rate.end <= MINUTES_A_DAY:
-        yield FieldProblem(f"{pointer}/hours", "hours lie from 00:00 to 24:00, and begin before 24:00")
-    elif rate.start == rate.end:
-        yield FieldProblem(
-            f"{pointer}/hours", 'hours begin and end at different times; a whole day is "00:00", "24:00"'
-        )
+        yield from _price_problems(f"/rates/{index}/unit_price", rate.unit_price)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -183,7 +171,7 @@ def _rate_problems(pointer: str, rate: Decimal) -> Iterator[FieldProblem]:
     if not 0 <= rate < _PRICE_LIMIT:
         yield FieldProblem(pointer, "a rate in percent is 0 or more, and under 10^15")
     elif _decimals(rate) > _MAX_RATE_DECIMALS:
-        yield FieldProblem(pointer, f"a rate in percent has at most {_MAX_RATE_DECIMALS} decimals")
+        yield FieldProblem(pointer, f"a rate has at most {_MAX_RATE_DECIMALS} decimals")
 
 
 def _quantity_problems(pointer: str, quantity: Decimal) -> Iterator[FieldProblem]:
