@@ -595,7 +595,10 @@ def _alert(required: dict[str, Schema], optional: dict[str, Schema], of: str) ->
 
 
 _PREPAID_ALERT: dict[str, Schema] = {"charge": _NOTHING, "meter": _NOTHING, "percent_of": _NOTHING}
-_METERED_ALERTS: tuple[tuple[str, tuple[str, ...]], ...] = (("quantity", BASES), ("balance", ("allowance",)))
+_METERED_ALERTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("quantity", ("allowance", "limit")),
+    ("balance", ("allowance",)),
+)
 ALERT_SENT: Schema = {
     "anyOf": [
         alert
@@ -604,6 +607,7 @@ ALERT_SENT: Schema = {
             *(_alert({"measure": one_of((measure,)), "meter": KEY},
                      {"charge": _NOTHING, "percent_of": one_of(bases)}, of) for measure, bases in _METERED_ALERTS),
             _alert({"measure": one_of(("balance",))}, _PREPAID_ALERT, of),
+            _alert({"measure": one_of(("amount",))}, _PREPAID_ALERT | {"percent_of": one_of(("commitment",))}, of),
             _alert({"measure": one_of(("amount",))}, {"charge": KEY, "meter": _NOTHING, "percent_of": _NOTHING}, of),
             _alert({"measure": one_of(("amount",))}, {"charge": _NOTHING, "meter": KEY, "percent_of": _NOTHING}, of),
         )
@@ -611,8 +615,9 @@ ALERT_SENT: Schema = {
     "description": "Watches one tenant, or every tenant of a plan. `quantity` is what is used of the meter in the "
     "billing period, `amount` what the period comes to so far before tax (of a charge, of a meter, or in all), "
     "`balance` what is left of the allowance and of prepaid units of the meter, or, without a meter, of prepaid money. "
-    "`percent_of`: the thresholds are percentages of the tenant's allowance or limit. A `recurring` alert (the "
-    "default) notices each threshold once in each billing period, another once for ever.",
+    "`percent_of`: the thresholds are percentages of the tenant's allowance or limit, or of its commitment for a "
+    "period. A `recurring` alert (the default) notices each threshold once in each billing period, another once for "
+    "ever.",
     "examples": [{"tenant": "acme", "measure": "quantity", "meter": "energy", "thresholds": ["80", "100"]}],
 }  # fmt: skip
 ALERT_PATCH: Schema = {

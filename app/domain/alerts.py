@@ -21,9 +21,9 @@ from app.domain.errors import FieldProblem
 from app.domain.periods import Period
 
 Measure = Literal["quantity", "amount", "balance"]
-Base = Literal["allowance", "limit"]
+Base = Literal["allowance", "limit", "commitment"]
 MEASURES: tuple[Measure, ...] = ("quantity", "amount", "balance")
-BASES: tuple[Base, ...] = ("allowance", "limit")
+BASES: tuple[Base, ...] = ("allowance", "limit", "commitment")
 MAX_THRESHOLDS = 20
 
 ONCE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,8 +34,9 @@ ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 class Alert:
     """What is watched: `measure` of the meter or charge, of one tenant or of every tenant of a plan, by their keys.
 
-    `thresholds` go upwards; with `percent_of` they are percentages of the tenant's allowance or limit on the meter. A
-    recurring one is noticed once in each billing period, another once for ever.
+    `thresholds` go upwards; with `percent_of` they are percentages of the tenant's allowance or limit on the meter, or,
+    of an amount, of what the tenant has committed to spend in a period. A recurring one is noticed once in each billing
+    period, another once for ever.
     """
 
     key: str
@@ -147,8 +148,13 @@ def alert_problems(alert: Alert) -> list[FieldProblem]:
             found.append(FieldProblem("/charge", "only an amount is a charge's: leave it out"))
     elif alert.meter is not None and alert.charge is not None:
         found.append(FieldProblem("/charge", "an amount is a meter's or a charge's: leave one out"))
-    if alert.percent_of is not None and alert.measure == "amount":
+    if alert.measure == "amount" and alert.percent_of in ("allowance", "limit"):
         found.append(FieldProblem("/percent_of", "an amount has no allowance and no limit to be a percentage of"))
+    if alert.percent_of == "commitment":
+        if alert.measure != "amount":
+            found.append(FieldProblem("/percent_of", "an amount is a percentage of a commitment, and nothing else is"))
+        elif alert.meter is not None or alert.charge is not None:
+            found.append(FieldProblem("/percent_of", "a commitment is about all charges: leave meter and charge out"))
     if alert.percent_of == "limit" and alert.measure == "balance":
         found.append(FieldProblem("/percent_of", "what is left is a percentage of the allowance"))
     return [*found, *_threshold_problems(alert.thresholds)]

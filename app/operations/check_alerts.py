@@ -182,7 +182,7 @@ def _base(alert: Alert, balance: Balance) -> Decimal | None:
             return balance.allowance or None
         case "limit":
             return balance.limit or None
-        case None:
+        case _:
             return None
 
 
@@ -209,7 +209,11 @@ class _Amounts:
         ]
         if not amounts:
             return None
-        return Value(subscription.key, item.running.period, sum(amounts, ZERO)), item.tenant.currency
+        committed = None
+        if alert.percent_of == "commitment" and item.running.commitment is not None:
+            # Over a term of several periods this one alone says nothing.
+            committed = item.running.commitment.amount if item.running.commitment.periods is None else None
+        return Value(subscription.key, item.running.period, sum(amounts, ZERO), committed or None), item.tenant.currency
 
     def _rated(self, running: Running) -> list[tuple[str, str | None, Decimal]] | None:
         """(charge, its meter, amount) of each line."""

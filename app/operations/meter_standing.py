@@ -19,6 +19,7 @@ from app.domain.entitlement import Balance, ChargeBalance
 from app.domain.meters import Meter, apply_rounding, convert
 from app.domain.money import ZERO
 from app.domain.periods import Period, window_at
+from app.domain.plan_totals import Commitment
 from app.domain.plans import PlanCharge
 from app.domain.subscriptions import Subscription, terms_in_force
 from app.domain.tenants import Tenant
@@ -36,6 +37,7 @@ class Running:
     period: Period
     stretch: Period
     charges: tuple[PlanCharge, ...]
+    commitment: Commitment | None
 
     def on(self, meter: Meter) -> list[PlanCharge]:
         return [charge for charge in self.charges if charge.meter == meter.key]
@@ -63,7 +65,7 @@ def running_subscriptions(
         phase = item.phase_at(now)
         stretches = terms_in_force(period, versions[phase.plan], phase.pinned_version, phase.overrides)
         stretch, _, present = next(each for each in stretches if each[0].start <= now < each[0].end)
-        running[item.tenant_id].append(Running(item, phase.plan, period, stretch, present.charges))
+        running[item.tenant_id].append(Running(item, phase.plan, period, stretch, present.charges, present.commitment))
     return running
 
 

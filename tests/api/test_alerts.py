@@ -111,6 +111,18 @@ def test_an_amount_of_a_charge_of_a_meter_and_of_all(api: Api) -> None:
     assert found == {("all", "40", "49", "EUR"), ("energy", "30", "30", "EUR"), ("meter", "29.99", "30", "EUR")}
 
 
+def test_an_amount_as_a_percentage_of_what_is_committed(api: Api) -> None:
+    """Of 50.00 committed a month 30.00 are spent after 100 kWh at 0.30: 60 %, and 80 % after 134, which are 40.20."""
+    set_up(api, [PER_UNIT], commitment={"amount": "50.00"})
+    wish = {"tenant": "acme", "measure": "amount", "thresholds": ["60", "80"], "percent_of": "commitment"}
+    api.put("/v1/alerts/a", wish)
+    use(api, "100")
+    assert noticed(api) == [("60", "30")]
+    use(api, "34")
+    assert noticed(api) == [("60", "30"), ("80", "40.2")]
+    assert {item["base"] for item in crossings(api)} == {"50"}
+
+
 def test_what_is_left_of_an_allowance(api: Api) -> None:
     """Of 100 free kWh 20 are left after 80: that is 20 %, and below 25. A charge without allowance has no balance."""
     set_up(api, [PER_UNIT | {"allowance": "100"}, {"key": "n", "meter": "sessions", "model": PER_UNIT["model"]}])

@@ -247,7 +247,8 @@ def _closed(document: dict[str, Any]) -> dict[str, Any]:
 # for any other reason it may not be refused.
 _RULES = (
     r"[Tt]here is no (tenant|plan|meter|tax rate) ['\"].*", r"the plan has no charge .*",
-    r"stands here twice", r"an alert watches either .*", r"an amount (is a meter's|has no) .*", r"what is left is .*",
+    r"stands here twice", r"an alert watches either .*", r"an amount (is|has no) .*",
+    r"a commitment is about .*", r"what is left is .*",
     r"only an amount is .*", r"name the meter whose .*",
     r"plan .* has no published version( yet| \d+)",
     r"plan .* (is in \w+, the tenant in|has no)", r"is in \w{3}, the tenant in \w{3}",

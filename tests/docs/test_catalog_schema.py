@@ -295,6 +295,7 @@ OF_MEANING = re.compile(
     r"a coupon has one|an amount has a currency|only an amount has|a percentage is above|is committed|"
     r"a factor lies|key 'true-up'|"
     r"an alert watches|whose (quantity|balance) is watched|only an amount is|an amount (is a|has no)|what is left is|"
+    r"a commitment is about|"
     r"cannot be printed|is no expression|is the same as start_value|does not divide a day|is longer than|"
     r"must be a number within bounds"
 )
