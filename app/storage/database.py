@@ -132,19 +132,25 @@ def _worth_retrying(error: DBAPIError | psycopg.Error) -> bool:
     return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)
 
 
+_NOT_PREPARED = b"26000"
+_names = count()
+
+
 def _asked(
     raw: psycopg.Connection[Any], prepared: dict[Any, Any], statement: str,
     parameters: Sequence[Parameter],
 ) -> list[tuple[Any, ...]]:  # fmt: skip
     """The answer to the statement, which the connection prepares the first time. Raises what the server says."""
-    name = prepared.get(statement)
-    if name is None:
-        name = f"quotepart_{len(prepared)}".encode()
-        _checked(raw, raw.pgconn.prepare(name, statement.encode()))
-        prepared[statement] = name
     values = [item.content if isinstance(item, packed_arrays.Packed) else b"%d" % item for item in parameters]
     formats = [isinstance(item, packed_arrays.Packed) for item in parameters]
-    answer = _checked(raw, raw.pgconn.exec_prepared(name, values, formats, psycopg.pq.Format.BINARY))
+    if statement in prepared:
+        answer = raw.pgconn.exec_prepared(prepared[statement], values, formats, psycopg.pq.Format.BINARY)
+    if statement not in prepared or answer.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == _NOT_PREPARED:
+        # The driver forgets all prepared statements of a connection after a rollback.
+        name = prepared[statement] = f"quotepart_{next(_names)}".encode()
+        _checked(raw, raw.pgconn.prepare(name, statement.encode()))
+        answer = raw.pgconn.exec_prepared(name, values, formats, psycopg.pq.Format.BINARY)
+    _checked(raw, answer)
     reader = psycopg.adapt.Transformer(raw)
     reader.set_pgresult(answer)
     reader.set_loader_types([answer.ftype(n) for n in range(answer.nfields)], psycopg.pq.Format.BINARY)

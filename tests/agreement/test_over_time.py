@@ -27,7 +27,7 @@ from app.domain.kept_meters import keep_meter
 from app.domain.meters import Intervals, Meter, Sessions
 from app.domain.periods import Period, window_at, windows_between
 from app.operations.audit_books import audit_books
-from app.operations.ingest_events import Post, ingest_events
+from app.operations.ingest_events import Outcomes, Post, ingest_events
 from app.operations.read_usage import find_meter, gather, pieces, zones_of
 from app.operations.usage_report import UsageQuery, usage_report
 from app.storage.catalog_snapshot import CatalogCache
@@ -263,9 +263,9 @@ def post(database: Database, cache: CatalogCache, events: list[dict[str, Any]]) 
     sent, _ = decode_events(json.dumps(events).encode(), "application/json", max_events=1000)
     assert not any(isinstance(item, Rejected) for item in sent)
     (outcomes,) = ingest_events(database, cache, [Post(sent, NOW)], future=timedelta(days=1))
-    assert isinstance(outcomes, list)
-    assert {outcome.status for outcome in outcomes} <= {"accepted", "duplicate"}
-    return sum(outcome.status == "accepted" for outcome in outcomes)
+    assert isinstance(outcomes, Outcomes)
+    assert {outcome.status for outcome in outcomes.exceptions.values()} <= {"duplicate"}
+    return outcomes.counts()["accepted"]
 
 
 def test_the_audit_of_all_that_is_clean(database: Database) -> None:

@@ -382,7 +382,7 @@ def test_a_price_as_a_json_number_is_read_digit_by_digit(shop: Api) -> None:
 
 CHARGE_MODEL_FAULTS: list[Any] = [
     ({"type": "surge", "rate": "1"}, "type"),
-    ({"type": "matrix"}, "type"),
+    ({"type": "matrix"}, "cells"),
     ({"type": "gratis"}, "type"),
     ({}, "type"),
     ({"type": "per_unit"}, "unit_price"),

@@ -140,7 +140,7 @@ DISK_IO = "HMXEBAWJ8U92AP23.JRTCKXETXF.6YS6EN2CT7"
 
 
 def test_rows_that_the_real_file_does_not_have(sqlite_url: str, tmp_path: Path) -> None:
-    """Each is billed, or listed with its reason; a negative sum is an invoice with a negative total."""
+    """Each is billed, or listed with its reason; a negative sum is a credit note."""
     rows = [
         charge_row("whole"),
         # $50 of disk operations at the smallest price of the file; cut to 8 decimals, 0.0000000575 would make $60.00.
@@ -184,10 +184,10 @@ def test_rows_that_the_real_file_does_not_have(sqlite_url: str, tmp_path: Path) 
     assert amounts("aws-10961396247") == {
         "cost": "1.15", "requests": "0.00", "disk-io": "57.50", "credits": "0.00", "total": "58.65",
     }  # fmt: skip
-    assert amounts("aws-12109731075")["total"] == "-3.45"
-    assert amounts("aws-15196455530")["total"] == "-3.00"
+    assert amounts("aws-12109731075")["total"] == "3.45"
+    assert amounts("aws-15196455530")["total"] == "3.00"
     negative: Any = invoices["aws-12109731075"]
-    assert (negative["type"], negative["status"], negative["due"]) == ("invoice", "issued", "-3.45")
+    assert (negative["type"], negative["status"], negative["due"]) == ("credit_note", "issued", "0.00")
     assert invoices["aws-17370686428"]["total"] == "0.00"
 
 
