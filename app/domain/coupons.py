@@ -87,6 +87,8 @@ def coupon_problems(coupon: Coupon) -> Iterator[FieldProblem]:
     elif coupon.currency:
         yield FieldProblem("/currency", "only an amount has a currency")
     if coupon.quantity is not None:
+        if not coupon.quantity:
+            yield FieldProblem("/quantity", "a coupon takes something off: a quantity above 0")
         yield from quantity_problems("/quantity", coupon.quantity)
 
 
