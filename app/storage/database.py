@@ -104,10 +104,11 @@ class Database:
             raw: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
             try:
                 return _asked(raw, pooled.info, statement, parameters)
-            except psycopg.Error:
-                if raw.pgconn.status != psycopg.pq.ConnStatus.OK:
-                    connection.invalidate()
-                raise
+            except psycopg.Error as error:
+                if raw.pgconn.status == psycopg.pq.ConnStatus.OK:
+                    raise
+                connection.invalidate()
+                raise psycopg.OperationalError("the connection to the server was lost") from error
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` returned; all its statements saw the same snapshot. Raises DatabaseBusy."""
