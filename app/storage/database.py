@@ -105,8 +105,9 @@ class Database:
             try:
                 return _asked(raw, pooled.info, statement, parameters)
             except psycopg.Error as error:
-                if raw.pgconn.status == psycopg.pq.ConnStatus.OK:
+                if error.sqlstate and raw.pgconn.status == psycopg.pq.ConnStatus.OK:
                     raise
+                # Not the server says so, but the client library: nobody is there.
                 connection.invalidate()
                 raise psycopg.OperationalError("the connection to the server was lost") from error
 
