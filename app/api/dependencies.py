@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -26,6 +27,7 @@ from app.domain.errors import (
     UnsupportedMediaType,
 )
 from app.domain.events import parse_json
+from app.domain.ids import parse_public_id
 from app.operations.authenticate import authenticate
 from app.operations.run_catalog_jobs import run_catalog_jobs
 from app.storage.catalog_snapshot import CatalogCache
@@ -178,6 +180,16 @@ async def read_plain_body(request: Request, *, limit: int, take: Callable[[int],
         plain = await run_in_threadpool(inflated, body, encoding=encoding, limit=limit)
         take(len(plain))
     return plain
+
+
+def place_after(prefix: str, page: Page) -> tuple[UUID, UUID] | None:
+    """Where a list by public ids goes on: (own id, tenant); None at its beginning. Raises InvalidCursor."""
+    if page.after is None:
+        return None
+    key = parse_public_id(prefix, page.after)
+    if key is None:
+        raise InvalidCursor("This cursor was not given out by this list.")
+    return key[1], key[0]
 
 
 def media_type(request: Request) -> str:

@@ -67,14 +67,11 @@ def _event(row: dict[str, Any]) -> UsageEvent:
 # --- the statement ----------------------------------------------------------------------------------------------------
 
 _NAMES = ", ".join(f'"{name}"' for name in event_store.COLUMNS)
-_PLACE = ("tenant_id", "meter_id", "start", "cell", "resource", "dimensions")
 _TOTALS = ("count", "identity_sum", "sum")
 _EXTREMES = ("min", "max", "last_value", "last_at", "last_source", "last_id")
 _ANSWER = (
     f"SELECT held.version, EXISTS (SELECT FROM quarantine WHERE status = 'open' AND tenant_id <> '{NOBODY}') FROM held"
 )
-
-
 _SENT = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(event_store.SENT_TYPES, 2))
 _OWN = (
     "unnest($2::uuid[], $9::timestamptz[], $4::text[], $5::text[], $15::timestamptz[], $16::integer[]) WITH ORDINALITY "
@@ -86,8 +83,6 @@ _SLOTS = (
     "AS slot (meter_id, cell, resource, dimensions, kind, slot)"
 )
 _PARTS = "unnest($22::bigint[], $23::bigint[], $24::text[]::numeric[]) AS part (n, slot, value)"
-
-
 _HALF = 2**31
 """What is taken off the 32 bits of an identity for the way: integers add up sooner than anything wider."""
 

@@ -9,14 +9,13 @@ from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
-from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, require
+from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, place_after, require
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
 from app.api.parameters import known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import APPLIED_COUPON_ID, FILTER_TEXT, ref
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, NotAllowed
-from app.domain.ids import parse_public_id
+from app.domain.errors import NotAllowed
 from app.operations import apply_coupon
 from app.operations.resolve_tenant import resolve_tenant
 from app.wire.coupons import application_from_wire
@@ -81,22 +80,13 @@ async def get_applied_coupons(
             tenant_id = resolve_tenant(database(request), key, caller).tenant_id
         found = apply_coupon.list_applications(
             database(request), tenant_id=tenant_id, coupon=text_parameter(request, "coupon"),
-            after=_position(page.after), limit=page.limit + 1,
+            after=place_after("ac", page), limit=page.limit + 1,
         )  # fmt: skip
         shown = found[: page.limit]
         cursor = encode_cursor(shown[-1]["id"]) if len(found) > page.limit else None
         return json_answer({"data": shown, "next_cursor": cursor})
 
     return await run_in_threadpool(work)
-
-
-def _position(after: str | None) -> tuple[UUID, UUID] | None:
-    if after is None:
-        return None
-    key = parse_public_id("ac", after)
-    if key is None:
-        raise InvalidCursor("This cursor was not given out by this list.")
-    return key[1], key[0]
 
 
 @router.get(

@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
-from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, require
+from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, place_after, require
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
 from app.api.parameters import choice_parameter, known_parameters, text_parameter
 from app.api.routing import Router
@@ -18,7 +18,6 @@ from app.api.schemas import CREDIT_GRANT_ID, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
 from app.domain.credit import CREDIT_KINDS
 from app.domain.errors import InvalidCursor, InvalidInput, NotAllowed
-from app.domain.ids import parse_public_id
 from app.operations import grant_credit
 from app.operations.read_invoices import find_invoice
 from app.operations.resolve_tenant import resolve_tenant
@@ -106,7 +105,7 @@ async def get_credit_grants(
         if key is not None:
             tenant_id = resolve_tenant(database(request), key, caller).tenant_id
         found = grant_credit.list_grants(
-            database(request), tenant_id=tenant_id, kind=kind, after=_position(page.after), limit=page.limit + 1,
+            database(request), tenant_id=tenant_id, kind=kind, after=place_after("cg", page), limit=page.limit + 1,
             now=now(request),
         )  # fmt: skip
         shown = found[: page.limit]
@@ -114,15 +113,6 @@ async def get_credit_grants(
         return json_answer({"data": shown, "next_cursor": cursor})
 
     return await run_in_threadpool(work)
-
-
-def _position(after: str | None) -> tuple[UUID, UUID] | None:
-    if after is None:
-        return None
-    key = parse_public_id("cg", after)
-    if key is None:
-        raise InvalidCursor("This cursor was not given out by this list.")
-    return key[1], key[0]
 
 
 @router.get(
