@@ -110,7 +110,7 @@ def test_granted_is_used_and_left_and_expired_and_voided(
     """Whatever is used and given back, and whether it has expired by now or not."""
     left, drawn = amount, Decimal(0)
     for part, whole in moves:
-        change = (left if part % 2 else -drawn) * part / (10 * whole)
+        change = ((left if part % 2 else -drawn) * part / (10 * whole)).quantize(Decimal("1e-18"))
         left, drawn = left - change, drawn + change
     grant = Grant(UUID(int=1), UUID(int=1), "prepaid", amount, left, NOW, "EUR", expires_at=NOW + timedelta(days=days))
 
