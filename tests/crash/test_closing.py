@@ -219,8 +219,8 @@ def test_killed_five_times_while_it_closes_it_bills_every_period_once(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     """Each of five commands is killed after it has issued some more documents, with changes in between; a worker then
-    takes over the runs that they left. Each closes a month more than the one before: a quick machine may come to the end
-    of what is due before it is killed, though not of the first five months of all."""
+    takes over the runs that they left. Each closes a month more than the one before: a quick machine may come to the
+    end of what is due before it is killed, though not of the first five months of all."""
     world = used_world(database, companies=30)
     rng, log = random.Random(3), tmp_path / "close.log"
     killed = 0

@@ -1,8 +1,8 @@
 """The routes of /v1, by noun."""
 
-from app.api.routers import alerts, billing, catalog, coupons, credit, events, simulations, usage
+from app.api.routers import alerts, billing, catalog, coupons, credit, events, invoices, simulations, usage
 
 ROUTERS = (
-    catalog.router, events.router, usage.router, alerts.router, billing.router, credit.router, coupons.router,
-    simulations.router,
+    catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router, credit.router,
+    coupons.router, simulations.router,
 )  # fmt: skip

@@ -1,57 +1,34 @@
-"""Billing runs, jobs, invoices, previews."""
+"""Billing runs, jobs, previews."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import date, datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.answers import json_answer, prefers
-from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, limits, now, page, require
-from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
-from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
+from app.api.answers import json_answer
+from app.api.dependencies import database, json_body, now, require
+from app.api.document import JSON, Answer, described, link, path_parameter
+from app.api.parameters import choice_parameter, known_parameters
 from app.api.routing import Router
-from app.api.schemas import DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, INVOICE_ID, KEY, one_of, ref
-from app.documents.explanation import explanation_lines
-from app.documents.invoice_csv import render_csv
-from app.documents.invoice_pdf import render_pdf
-from app.documents.wording import language_of
+from app.api.schemas import KEY, one_of, ref
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, NotFound
-from app.domain.events import instant_text, parse_instant
-from app.domain.explanations import Explanation, UseWindow
-from app.domain.invoices import InvoiceLine
-from app.domain.periods import local_date
-from app.domain.tenants import LANGUAGES
-from app.observability import metrics
-from app.operations.explain_line import explain_line
-from app.operations.frozen_use import EventPlace
+from app.domain.errors import NotFound
+from app.domain.events import instant_text
 from app.operations.list_jobs import find_job, job_to_wire
-from app.operations.list_line_events import LineEvent, list_line_events
 from app.operations.preview_charges import preview_charges, project_charges
-from app.operations.read_invoices import find_invoice, invoice_file, list_invoices, midnights
 from app.operations.resolve_tenant import resolve_tenant
 from app.operations.run_billing import find_run, start_billing_run
-from app.operations.settle_draft import discard_draft, issue_one
 from app.storage.billing_store import BillingRun
-from app.storage.invoice_store import InvoiceFilter, StoredInvoice
-from app.wire.events import event_to_wire
-from app.wire.explanations import explanation_to_wire
 from app.wire.invoices import invoice_to_wire, projection_to_wire
 from app.wire.requests import run_from_wire
 
 router = Router(prefix="/v1", tags=["billing"])
 
 _UUID = path_parameter("id", {"type": "string", "format": "uuid"})
-_INVOICE = path_parameter("id", INVOICE_ID)
-_LINE = path_parameter("line", {"type": "string"}, "ln_1")
-_STATES = ("draft", "issued")
 _PROJECTIONS = ("linear",)
 
 
@@ -156,279 +133,3 @@ async def get_preview(key: str, request: Request, caller: Caller = Depends(requi
         )
 
     return json_answer(await run_in_threadpool(work))
-
-
-# --- invoices ---------------------------------------------------------------------------------------------------------
-
-
-def _wire(request: Request, stored: StoredInvoice) -> dict[str, Any]:
-    return invoice_to_wire(stored.invoice, today=_today(stored, now(request)))
-
-
-def _today(stored: StoredInvoice, moment: datetime) -> date:
-    return local_date(moment, ZoneInfo(stored.invoice.time_zone))
-
-
-def _of_invoice(source: str) -> dict[str, Any]:
-    """What can be asked of the document whose id stands at `source`."""
-    return {
-        "document": link("get_invoice", "The document.", path__id=source),
-        "pdf": link("get_invoice_file", "The document as PDF.", path__id=source, path__format="pdf"),
-        "csv": link("get_invoice_file", "The document as CSV.", path__id=source, path__format="csv"),
-        "issue": link("post_issue", "Issue it, where it is a draft.", path__id=source),
-        "discard": link("post_discard", "Discard it, where it is a draft.", path__id=source),
-    }
-
-
-_LINE_LINKS = {
-    "explanation": link("get_explanation", "Why its first line has its amount.", path__id="$request.path.id",
-                        path__line="$response.body#/lines/0/id"),
-    "events": link("get_line_events", "The events behind its first line.", path__id="$request.path.id",
-                   path__line="$response.body#/lines/0/id"),
-}  # fmt: skip
-
-
-@router.get(
-    "/invoices",
-    **described(
-        "read",
-        {200: Answer("A page of documents", ref("Invoices"), links=_of_invoice("$response.body#/data/0/id") | {
-            "next": link("get_invoices", "The next page.", query__cursor="$response.body#/next_cursor")})},
-        400, 422,
-        parameters=[
-            {"name": "status", "in": "query", "schema": one_of(_STATES), "description": "Drafts, or what is issued."},
-            {"name": "type", "in": "query", "schema": one_of(DOCUMENT_TYPES), "description": "The type of document."},
-            query_parameter("buyer", FILTER_TEXT, "A tenant's key."),
-            query_parameter("seller", FILTER_TEXT, "A tenant's key."),
-            query_parameter("number", FILTER_TEXT, "The number of an issued document."),
-            query_parameter("period_start", DAY_OR_INSTANT, "A date is its midnight in any tenant's time zone."),
-            *limit_and_cursor(MAX_LIMIT),
-        ],
-    ),
-)  # fmt: skip
-async def get_invoices(
-    request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
-) -> Response:
-    """Drafts and issued documents of every type, in order of their making."""
-    known_parameters(request, "status", "type", "buyer", "seller", "number", "period_start", "cursor", "limit")
-
-    def work() -> tuple[list[StoredInvoice], bool]:
-        wanted = _filter(request, caller)
-        if wanted is None:
-            return [], False
-        after = None if page.after is None else _position(page.after)
-        found = list_invoices(database(request), wanted, after=after, limit=page.limit + 1)
-        return found[: page.limit], len(found) > page.limit
-
-    shown, more = await run_in_threadpool(work)
-    cursor = encode_cursor(f"{shown[-1].place.invoice_id.hex} {shown[-1].place.tenant_id.hex}") if more else None
-    return json_answer({"data": [_wire(request, stored) for stored in shown], "next_cursor": cursor})
-
-
-def _filter(request: Request, caller: Caller) -> InvoiceFilter | None:
-    """The filter asked for; None where it names a tenant that there is not: then nothing matches."""
-    wanted = InvoiceFilter(
-        choice_parameter(request, "status", _STATES), choice_parameter(request, "type", DOCUMENT_TYPES),
-        number=text_parameter(request, "number"), period_starts=_period_starts(request),
-        visible_to=caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None),
-    )  # fmt: skip
-    ids: dict[str, UUID | None] = {"buyer": None, "seller": None}
-    for name in ids:
-        key = text_parameter(request, name)
-        if key is not None:
-            try:
-                ids[name] = resolve_tenant(database(request), key, Caller(caller.scopes)).tenant_id
-            except NotFound:
-                return None
-    return replace(wanted, buyer_id=ids["buyer"], seller_id=ids["seller"])
-
-
-def _period_starts(request: Request) -> frozenset[datetime] | None:
-    """The instants that `period_start` may mean: one, or for a date its midnight in any tenant's time zone."""
-    day = date_parameter(request, "period_start")
-    if day is not None:
-        return midnights(database(request), day)
-    instant = instant_parameter(request, "period_start")
-    return None if instant is None else frozenset({instant})
-
-
-def _position(text: str) -> tuple[UUID, UUID]:
-    try:
-        invoice_id, tenant_id = text.split(" ")
-        return UUID(invoice_id), UUID(tenant_id)
-    except ValueError as error:
-        raise InvalidCursor("This cursor was not given out by this list.") from error
-
-
-_FILES: dict[str, tuple[str, Callable[[StoredInvoice], bytes]]] = {
-    "pdf": ("application/pdf", lambda stored: render_pdf(stored.invoice)),
-    "csv": ("text/csv; charset=utf-8", lambda stored: render_csv(stored.invoice)),
-}
-
-
-@router.get(
-    "/invoices/{id}.{format}",
-    **described(
-        "read",
-        {200: Answer(
-            "The document", {"type": "string", "format": "binary"}, ("application/pdf", "text/csv"),
-            headers={"Content-Disposition": {"required": True, "schema": {"type": "string"}}},
-        )},
-        404, parameters=[_INVOICE, path_parameter("format", one_of(("pdf", "csv")))],
-    ),
-)  # fmt: skip
-async def get_invoice_file(
-    id: str, format: str, request: Request, caller: Caller = Depends(require("read"))
-) -> Response:
-    """The document as PDF or CSV; for an issued one the same bytes at every request."""
-    if format not in _FILES:
-        raise NotFound(f"Documents come as JSON, .pdf and .csv, not .{format[:20]}.")
-    media_type, render = _FILES[format]
-
-    def work() -> tuple[bytes, str]:
-        stored = find_invoice(database(request), id, caller)
-        return invoice_file(database(request), stored, format, render), stored.invoice.number or "draft"
-
-    content, name = await run_in_threadpool(work)
-    disposition = f'inline; filename="{name}.{format}"'
-    return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
-
-
-@router.get(
-    "/invoices/{id}",
-    **described("read", {200: Answer("The document", ref("Invoice"), links=_LINE_LINKS)}, 404, parameters=[_INVOICE]),
-)
-async def get_invoice(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
-    """One document."""
-    stored = await run_in_threadpool(find_invoice, database(request), id, caller)
-    return json_answer(_wire(request, stored))
-
-
-@router.post(
-    "/invoices/{id}/issue",
-    **described(
-        "finance", {200: Answer("The issued document", ref("Invoice"), links=_of_invoice("$response.body#/id"))},
-        404, 409, 503, parameters=[_INVOICE],
-    ),
-)  # fmt: skip
-async def post_issue(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
-    """Computes a draft once more and issues it: number, hash, and from then on unchangeable."""
-
-    def work() -> StoredInvoice:
-        stored = find_invoice(database(request), id, caller)
-        terms_days = limits(request).payment_terms_days
-        issued = issue_one(database(request), stored, now=now(request), terms_days=terms_days)
-        metrics.DOCUMENTS.labels(issued.invoice.type).inc()
-        return issued
-
-    return json_answer(_wire(request, await run_in_threadpool(work)))
-
-
-@router.post(
-    "/invoices/{id}/discard",
-    **described("finance", {204: Answer("It is gone.")}, 404, 409, parameters=[_INVOICE]),
-)
-async def post_discard(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
-    """Deletes a draft; its billing instant stays open."""
-
-    def work() -> None:
-        discard_draft(database(request), find_invoice(database(request), id, caller))
-
-    await run_in_threadpool(work)
-    return Response(status_code=204)
-
-
-# --- explanations -----------------------------------------------------------------------------------------------------
-
-
-def _line(stored: StoredInvoice, line: str) -> InvoiceLine:
-    for candidate in stored.invoice.lines:
-        if candidate.id == line:
-            return candidate
-    raise NotFound("This invoice has no such line.", line=line)
-
-
-_WINDOWS: tuple[UseWindow, ...] = ("day", "hour")
-_TEXT = "text/plain"
-
-
-@router.get(
-    "/invoices/{id}/lines/{line}/explanation",
-    **described(
-        "read",
-        {200: Answer("The explanation", ref("Explanation"), other={_TEXT: {"type": "string"}})}, 404, 422,
-        parameters=[
-            _INVOICE, _LINE,
-            {"name": "window", "in": "query", "schema": one_of(_WINDOWS) | {"default": "day"},
-             "description": "The use that was counted, by local day or by hour."},
-            {"name": "language", "in": "query", "schema": one_of(LANGUAGES),
-             "description": "The language of the words; without it, that of the document."},
-        ],
-    ),
-)  # fmt: skip
-async def get_explanation(id: str, line: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
-    """Why a line has its amount: price, quantity and every step in words and numbers, the use by day, the tax; of a
-    difference or a credit, what it was, what it is now, and what changed it. As text where `Accept` says
-    `text/plain`."""
-    known_parameters(request, "window", "language")
-    window: UseWindow = "hour" if choice_parameter(request, "window", _WINDOWS) == "hour" else "day"
-    asked = choice_parameter(request, "language", LANGUAGES)
-
-    def work() -> Explanation:
-        stored = find_invoice(database(request), id, caller)
-        return explain_line(database(request), stored, _line(stored, line), window=window)
-
-    found = await run_in_threadpool(work)
-    language = language_of(asked or found.invoice.language)
-    if prefers(request, _TEXT):
-        text = "".join(f"{row}\n" for row in explanation_lines(found, language))
-        return Response(text, media_type=_TEXT, headers={"Content-Language": language, "Vary": "Accept"})
-    return json_answer(explanation_to_wire(found, language), headers={"Vary": "Accept"})
-
-
-@router.get(
-    "/invoices/{id}/lines/{line}/events",
-    **described(
-        "read", {200: Answer("A page of events", ref("LineEvents"))}, 400, 404, 422,
-        parameters=[_INVOICE, _LINE, *limit_and_cursor(MAX_LIMIT)],
-    ),
-)  # fmt: skip
-async def get_line_events(
-    id: str, line: str, request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
-) -> Response:
-    """The events behind a line, by time, each page checked against what the line froze; of a difference or a credit,
-    the events that came to count since, and those that count no more."""
-    known_parameters(request, "cursor", "limit")
-    after = None if page.after is None else _event_place(page.after)
-
-    def work() -> dict[str, Any]:
-        stored = find_invoice(database(request), id, caller)
-        wanted = _line(stored, line)
-        found = list_line_events(database(request), stored, wanted, after=after, limit=page.limit)
-        usage = wanted.trace["usage"]
-        cursor = None
-        if found.next is not None:
-            cursor = encode_cursor(f"{instant_text(found.next[0])} {found.next[1].hex()}")
-        return {
-            "data": [_line_event(row, stored.invoice.buyer.key) for row in found.rows], "next_cursor": cursor,
-            "verified": found.verified,
-            "frozen": {"events": usage["count"], "identity_sum": str(usage["identity_sum"])},
-        }  # fmt: skip
-
-    return json_answer(await run_in_threadpool(work))
-
-
-def _line_event(row: LineEvent, tenant: str) -> dict[str, Any]:
-    stored = row.stored
-    shown = event_to_wire(stored.event) | {"tenant": tenant, "received_at": instant_text(stored.received_at)}
-    if stored.cancelled_at is not None:
-        shown["cancelled_at"] = instant_text(stored.cancelled_at)
-    return shown if row.change is None else shown | {"change": row.change}
-
-
-def _event_place(text: str) -> EventPlace:
-    try:
-        at, identity = text.split(" ")
-        return parse_instant(at), bytes.fromhex(identity)
-    except ValueError as error:
-        raise InvalidCursor("This cursor was not given out by this list.") from error
