@@ -107,6 +107,11 @@ class Plan:
     def latest(self) -> PlanVersion | None:
         return self.versions[-1] if self.versions else None
 
+    def in_force_since(self, at: datetime) -> tuple[PlanVersion, ...]:
+        """The versions that are in force at the instant or later."""
+        ends = [*(version.effective_at for version in self.versions[1:]), None]
+        return tuple(version for version, end in zip(self.versions, ends, strict=False) if end is None or end > at)
+
     @property
     def shown_terms(self) -> PlanTerms:
         """The draft's terms, else the latest version's."""

@@ -10,10 +10,12 @@ from sqlalchemy.engine import Connection
 
 from app.domain.errors import Conflict, FieldProblem, InvalidInput, PeriodAlreadyIssued, SubscriptionsOverlap
 from app.domain.events import instant_text
-from app.domain.plans import Plan, PlanVersion
+from app.domain.plans import Plan, PlanTerms, PlanVersion
 from app.domain.subscriptions import Phase, Subscription, find_overlap, override_problems
 from app.operations.catalog_change import Saved, check_precondition, found_or_missing, write_catalog
+from app.operations.put_plan import check_references
 from app.storage import catalog_store, invoice_store, subscription_store, tenant_store
+from app.storage.catalog_snapshot import hold_version
 from app.storage.database import Database
 from app.wire.plans import plan_to_wire
 
@@ -24,6 +26,8 @@ def publish_plan(database: Database, key: str, effective_at: datetime, *, if_mat
 
 
 def publish(connection: Connection, key: str, effective_at: datetime, *, if_match: str | None = None) -> Saved:
+    # No meter is changed until this is committed.
+    hold_version(connection)
     catalog_store.lock_plan(connection, key)
     plan = found_or_missing(catalog_store.find_plan(connection, key), "plan", key)
     shown = plan_to_wire(plan)
@@ -33,12 +37,21 @@ def publish(connection: Connection, key: str, effective_at: datetime, *, if_matc
         if plan.latest.effective_at == effective_at:
             return Saved(shown, shown)
         raise Conflict(f"Plan {key!r} has no draft: there is nothing new to publish.", version=plan.latest.version)
+    _check_draft(connection, plan.draft)
     version = _next_version(plan, effective_at)
     _check_subscriptions(connection, version)
 
     catalog_store.add_version(connection, version)
     catalog_store.save_plan(connection, key, name=plan.name, draft=None)
     return Saved(shown, plan_to_wire(Plan(key, plan.name, None, (*plan.versions, version))))
+
+
+def _check_draft(connection: Connection, draft: PlanTerms) -> None:
+    """Raises Conflict where a meter was changed since the draft was put, and measures no more what it needs."""
+    try:
+        check_references(connection, draft)
+    except InvalidInput as error:
+        raise Conflict(f"The draft does not fit its meters any more: {error.detail}.") from error
 
 
 def _next_version(plan: Plan, effective_at: datetime) -> PlanVersion:

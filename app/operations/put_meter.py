@@ -7,6 +7,9 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from app.domain.catalog import MeterEntry, measures_the_same
+from app.domain.charge_models import meter_problems
+from app.domain.errors import Conflict
+from app.domain.meters import Meter
 from app.operations.catalog_change import Saved, check_precondition, queue_releases, write_catalog
 from app.operations.show_catalog import show_meter
 from app.storage import catalog_store, job_store
@@ -15,7 +18,8 @@ from app.storage.database import Database
 
 
 def put_meter(database: Database, wish: MeterEntry, *, now: datetime, if_match: str | None = None) -> Saved:
-    """Raises PreconditionFailed; then nothing has changed. The new revision answers reads once its job is done."""
+    """Raises PreconditionFailed, or Conflict where a plan in force could be billed no more: then nothing has changed.
+    The new revision answers reads once its job is done."""
     return write_catalog(database, lambda connection: save_meter(connection, wish, now=now, if_match=if_match))
 
 
@@ -28,6 +32,7 @@ def save_meter(connection: Connection, wish: MeterEntry, *, now: datetime, if_ma
     catalog_store.save_meter(connection, wish, is_new=before is None)
     measures_anew = before is None or not measures_the_same(before.meter, wish.meter)
     if measures_anew:
+        _check_plans(connection, wish.meter, now)
         version = raise_version(connection)
         meter_id = catalog_store.add_revision(connection, wish.meter, since_version=version)
         job_store.enqueue(connection, "catch_up_meter", {"meter_id": meter_id.hex}, now)
@@ -38,3 +43,16 @@ def save_meter(connection: Connection, wish: MeterEntry, *, now: datetime, if_ma
     after = show_meter(connection, wish.meter.key)
     assert after is not None
     return Saved(shown, after, measures_anew)
+
+
+def _check_plans(connection: Connection, meter: Meter, now: datetime) -> None:
+    """Raises Conflict where a version in force now or later needs of the meter what it would not measure."""
+    for plan in catalog_store.all_plans(connection):
+        for version in plan.in_force_since(now):
+            for charge in version.terms.charges:
+                for problem in meter_problems(charge.model, meter) if charge.meter == meter.key else ():
+                    raise Conflict(
+                        f"Charge {charge.key!r} of plan {plan.key!r} (version {version.version}) prices this meter, "
+                        f"and {problem.detail}. Publish a version that does without, or make another meter.",
+                        plan=plan.key, version=version.version, charge=charge.key,
+                    )  # fmt: skip

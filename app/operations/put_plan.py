@@ -23,7 +23,7 @@ def save_plan(connection: Connection, wish: PlanWish, *, if_match: str | None = 
     before = catalog_store.find_plan(connection, wish.key)
     shown = None if before is None else plan_to_wire(before)
     check_precondition(if_match, shown)
-    _check_references(connection, wish.terms)
+    check_references(connection, wish.terms)
     latest = before.latest if before else None
     if latest is not None and schedule_of(latest.terms) != schedule_of(wish.terms):
         raise Conflict(
@@ -41,7 +41,7 @@ def save_plan(connection: Connection, wish: PlanWish, *, if_match: str | None = 
     return Saved(shown, plan_to_wire(after))
 
 
-def _check_references(connection: Connection, terms: PlanTerms) -> None:
+def check_references(connection: Connection, terms: PlanTerms) -> None:
     """Raises InvalidInput where a charge names a meter or a tax rate that is not there, or a meter that does not
     measure what its model needs."""
     meters = {meter.key: meter for meter in meter_store.load(connection)}

@@ -158,6 +158,11 @@ def list_plans(connection: Connection, *, after: str | None, limit: int, publish
     return _plans(connection, plans.c.key.in_(keys))
 
 
+def all_plans(connection: Connection) -> list[Plan]:
+    """Every plan, by key."""
+    return _plans(connection, sa.true())
+
+
 def _plans(connection: Connection, condition: sa.ColumnElement[bool]) -> list[Plan]:
     rows = list(connection.execute(sa.select(plans).where(condition).order_by(plans.c.key)))
     versions = versions_by_plan(connection, [row.key for row in rows])

@@ -552,6 +552,35 @@ def test_a_new_meter_counts_the_events_that_were_set_aside(shop: Api) -> None:
     assert shop.usage("new", tenant="acme") == {"": "7.25"}
 
 
+MATRIX = {"type": "matrix", "cells": [{"when": {"station": "1"}, "unit_price": "0.30"}], "default_unit_price": "0.20"}
+
+
+def test_a_meter_keeps_the_dimension_by_which_a_plan_prices_it(shop: Api) -> None:
+    """The plan in force prices by station. Once a later version has taken its place, the meter may do without."""
+    priced = PLAN | {"charges": [PER_UNIT | {"model": MATRIX}]}
+    shop.put("/v1/plans/standard", priced)
+    assert publish(shop).status_code == 200
+
+    refused = shop.call("PUT", "/v1/meters/energy", ENERGY | {"dimensions": {}})
+
+    assert (refused.status_code, slug(refused)) == (409, "conflict")
+    assert "'energy' of plan 'standard'" in refused.json()["detail"]
+    assert shop.get("/v1/meters/energy")["dimensions"] == ENERGY["dimensions"]
+    shop.put("/v1/plans/standard", PLAN)
+    assert publish(shop, effective_at="2026-11-01").status_code == 200
+    assert shop.put("/v1/meters/energy", ENERGY | {"dimensions": {}})["dimensions"] == {}
+
+
+def test_a_draft_that_its_meter_has_left_behind_is_not_published(shop: Api) -> None:
+    shop.put("/v1/plans/standard", PLAN | {"charges": [PER_UNIT | {"model": MATRIX}]})
+    shop.put("/v1/meters/energy", ENERGY | {"dimensions": {}})
+
+    refused = publish(shop)
+
+    assert (refused.status_code, slug(refused)) == (409, "conflict")
+    assert "has no dimension 'station'" in refused.json()["detail"]
+
+
 # --- plans -----------------------------------------------------------------------------------------------------------
 
 

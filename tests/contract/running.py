@@ -183,7 +183,7 @@ def run(
     if without_coverage:
         off = {"include-name-regex": without_coverage, "phases": {"coverage": {"enabled": False}}}
         config["operations"] = [off]
-    schema = schemathesis.openapi.from_dict(_closed(app.openapi()), config=SchemathesisConfig.from_dict(config))
+    schema: Any = schemathesis.openapi.from_dict(_closed(app.openapi()), config=SchemathesisConfig.from_dict(config))
     if only is not None:
         schema = schema.include(func=lambda context: context.operation.label in only)
     schema.app = app
