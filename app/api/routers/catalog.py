@@ -314,7 +314,7 @@ METERS = Noun(
     "meter", "Meter", "energy", lambda connection, key, _: show_catalog.show_meter(connection, key),
     lambda connection, page, *_: show_catalog.list_meters(connection, after=page.after, limit=page.limit),
     lambda db, sent: put_meter(db, meter_from_wire(sent.key, sent.body), now=sent.now, if_match=sent.if_match),
-    links={"usage": link("get_usage", "What it has measured.", query__meter=_OWN_KEY)},
+    conflicts=True, links={"usage": link("get_usage", "What it has measured.", query__meter=_OWN_KEY)},
 )  # fmt: skip
 TAX_RATES = Noun(
     "tax rate", "TaxRate", "standard", lambda connection, key, _: show_catalog.show_tax_rate(connection, key),
