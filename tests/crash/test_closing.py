@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from multiprocessing.context import ForkServerProcess as Process
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from app.commands.close import close_all
 from app.domain.events import UsageEvent
 from app.domain.invoices import Invoice
 from app.operations.cancel_event import Cancelling, cancel_event
+from app.operations.grant_credit import grant_credit
 from app.operations.ingest_events import Outcomes, Post, ingest_events
 from app.operations.publish_plan import publish_plan
 from app.operations.put_meter import put_meter
@@ -25,10 +28,11 @@ from app.operations.put_plan import put_plan
 from app.operations.put_subscription import put_subscription
 from app.operations.put_tenant import put_tenant
 from app.settings import Settings
-from app.storage import invoice_store, job_store, tenant_store
+from app.storage import credit_store, invoice_store, job_store, tenant_store
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
 from app.storage.tables import billing_instants, invoices
+from app.wire.credit import grant_from_wire
 from app.wire.meters import meter_from_wire
 from app.wire.plans import plan_from_wire
 from app.wire.subscriptions import subscription_from_wire
@@ -50,6 +54,7 @@ STARTED = {"key": "started", "meter": "sessions", "allowance": "2", "model": {"t
 BASE = {"key": "base", "model": {"type": "flat", "amount": "9.90"}, "timing": "advance"}
 PLAN = {"name": "Standard", "currency": "EUR", "interval": "month", "charges": [PER_UNIT, STARTED, BASE]}
 LAST_MONTH = 10
+GRANTED = {"promotional": Decimal("45.00"), "prepaid": Decimal("60.00")}
 
 
 class World:
@@ -141,8 +146,25 @@ def assert_billed_is_used(world: World, through_month: int) -> None:
     } | {(company, through_month + 1, "base"): Decimal("9.90") for company in world.companies}
     assert billed == wanted
     assert charged == Counter(wanted.keys()), "each stretch of each charge was charged once"
+    assert_credit_is_used_once(world, documents)
     assert [document.number for document in documents] == [f"2026-{n:06}" for n in range(1, len(documents) + 1)]
     assert [document.previous_hash for document in documents] == ["", *(item.hash for item in documents)][:-1]
+
+
+def assert_credit_is_used_once(world: World, documents: Sequence[Invoice]) -> None:
+    """What each company's documents took is what its grants have no more."""
+    left: dict[tuple[str, str], Decimal] = {}
+    for key in world.companies:
+        for grant in world.database.read(partial(credit_store.grants_of, tenant_id=world.tenant_ids[key])):
+            left[key, grant.kind] = grant.left
+    taken = {place: GRANTED[place[1]] - amount for place, amount in left.items()}
+    used: dict[tuple[str, str], Decimal] = dict.fromkeys(left, Decimal(0))
+    for document in documents:
+        credit = sum((item.amount for item in document.allowances), Decimal(0))
+        used[document.buyer.key, "promotional"] += -credit if document.type == "credit_note" else credit
+        used[document.buyer.key, "prepaid"] += document.paid
+    assert used == taken
+    assert all(taken.values())
 
 
 def assert_instants_are_billed_once(database: Database, *, instants: int) -> None:
@@ -172,7 +194,12 @@ def world(database: Database) -> World:
 
 
 def used_world(database: Database, companies: int) -> World:
+    """With credit that some of the first documents use up: what is used of it is used once."""
     world = World(database, companies=companies)
+    for key in world.companies:
+        for kind, amount in GRANTED.items():
+            wish = grant_from_wire({"tenant": key, "kind": kind, "amount": str(amount)})
+            grant_credit(database, wish, idempotency_key=None, now=utc_now())
     world.use(random.Random(1), 300, months=range(1, LAST_MONTH + 1))
     return world
 
