@@ -9,13 +9,14 @@ What is left after a stretch goes into the next one as a value, so any period ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
 from app.domain.errors import FieldProblem
 from app.domain.money import ZERO
+from app.domain.periods import Period
 
 MAX_ROLLOVER_PERIODS = 120
 _QUANTITY_LIMIT = Decimal(10) ** 20
@@ -62,6 +63,20 @@ class PoolState:
     @property
     def left(self) -> Decimal:
         return self.own + sum((lot.quantity for lot in self.carried), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """What became of a shared allowance in one stretch: `total` units it began with, carried ones among them, `given`
+    to each charge, and what is left."""
+
+    stretch: Period
+    total: Decimal
+    given: Mapping[str, Decimal]
+
+    @property
+    def left(self) -> Decimal:
+        return self.total - sum(self.given.values(), ZERO)
 
 
 def opening(allowance: SharedAllowance, before: PoolState | None, period: date) -> PoolState:

@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from app.domain.allowances import PoolUse
 from app.domain.credit import Grant
 from app.domain.money import ZERO
 from app.domain.periods import Period
@@ -26,7 +27,8 @@ class ChargeBalance:
     """Where the tenant stands in one charge on the meter.
 
     The limit is held against what was `used` in the whole billing period. The allowance belongs to the `stretch` of it
-    in which the present terms are in force, as it does when the stretch is billed.
+    in which the present terms are in force, as it does when the stretch is billed. It is the charge's `own`, which does
+    not roll over, and what there is of `pools`, those that it shares or carries over.
     """
 
     subscription: str
@@ -34,12 +36,24 @@ class ChargeBalance:
     stretch: Period
     used: Decimal
     used_in_stretch: Decimal
-    allowance: Decimal = ZERO
+    own: Decimal = ZERO
     limit: Decimal | None = None
+    pools: tuple[PoolUse, ...] = ()
+
+    @property
+    def allowance(self) -> Decimal:
+        return self.own + sum((pool.total for pool in self.pools), ZERO)
 
     @property
     def allowance_left(self) -> Decimal:
-        return max(self.allowance - max(self.used_in_stretch, ZERO), ZERO)
+        own = max(self.own - max(self.used_in_stretch, ZERO), ZERO)
+        return own + sum((pool.left for pool in self.pools), ZERO)
+
+    @property
+    def beyond_allowance(self) -> Decimal:
+        """What the stretch has used so far that no allowance covers."""
+        given = sum((pool.given.get(self.charge, ZERO) for pool in self.pools), ZERO)
+        return max(self.used_in_stretch - self.own - given, ZERO)
 
     @property
     def limit_left(self) -> Decimal | None:
@@ -102,8 +116,7 @@ def prepaid_left(grants: Iterable[Grant], balance: Balance | None, *, meter: str
         elif grant.kind == "prepaid":
             amount = (amount or ZERO) + left
     if units and balance is not None and balance.charges:
-        first = balance.charges[0]
-        units = max(units - max(first.used_in_stretch - first.allowance, ZERO), ZERO)
+        units = max(units - balance.charges[0].beyond_allowance, ZERO)
     return Prepaid(units, amount)
 
 

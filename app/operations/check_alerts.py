@@ -17,14 +17,18 @@ from app.domain.credit import Grant
 from app.domain.entitlement import Balance, prepaid_left
 from app.domain.errors import BillingError
 from app.domain.ids import new_id
+from app.domain.invoices import InvoiceLine
 from app.domain.meters import Meter
 from app.domain.money import ZERO
 from app.domain.periods import window_at
+from app.domain.plan_totals import TRUE_UP
 from app.domain.tenants import Tenant
 from app.observability import metrics
-from app.operations.billing_books import billables, books_of, charge_lines, period_at
+from app.operations.billing_books import Books, billables, books_of, charge_lines, period_at
 from app.operations.meter_standing import Balances, Running, pricing, running_subscriptions
-from app.operations.rate_period import meters_by_key
+from app.operations.next_document import next_document
+from app.operations.rate_period import Billable, meters_by_key
+from app.operations.settle_shared import may_share
 from app.storage import alert_store, credit_store, tenant_store
 from app.storage.alert_store import Mark, StoredAlert
 from app.storage.database import Database
@@ -222,12 +226,25 @@ class _Amounts:
             books = replace(books_of(self._connection, subscription), until=self._now)
             period = period_at(self._connection, subscription, books.versions, zone=books.zone, at=self._now)
             items = billables(books, period)
-            lines = charge_lines(self._connection, books, items)
+            lines = self._lines(books, items, running)
         except BillingError as error:
             _log.info("an amount is not known", extra={"subscription": subscription.key, "detail": error.detail})
             return None
         meters = {item.charge.key: item.charge.meter for item in items}
         return [(line.charge, meters.get(line.charge), line.amount) for line in lines]
+
+    def _lines(self, books: Books, items: Sequence[Billable], running: Running) -> list[InvoiceLine]:
+        """A line for each charge of the open period. A plan's minimum is no use: it is due at the end alone."""
+        if not may_share(self._connection, running.subscription, running.terms):
+            return charge_lines(self._connection, books, items)
+        in_advance = [item for item in items if item.charge.timing == "advance"]
+        keys = {item.charge.key for item in in_advance}
+        period, due = next_document(self._connection, books, self._now)
+        settled = [line for line in due.lines if line.period.start < period.end and line.charge != TRUE_UP]
+        return [
+            *charge_lines(self._connection, books, in_advance),
+            *(line for line in settled if line.charge not in keys),
+        ]
 
 
 def _news(connection: Connection, values: Sequence[tuple[_Watched, Value, str]]) -> Iterator[_Seen]:

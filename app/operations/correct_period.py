@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from app.domain.allowances import PoolUse
 from app.domain.events import instant_text, parse_instant
 from app.domain.invoices import InvoiceLine
 from app.domain.meters import Meter
@@ -99,11 +100,13 @@ def standing(subscription: Subscription, item: Correction, *, zone: ZoneInfo, at
 @dataclass(frozen=True, slots=True)
 class DueAt:
     """What a document of a billing instant has: the `lines` that are due there first, what is due of earlier periods
-    (`late`), and the changes of billed charges, to be billed or to be credited."""
+    (`late`), and the changes of billed charges, to be billed or to be credited. `pools` are the allowances that charges
+    share or carry over, as they were used for that."""
 
     lines: list[InvoiceLine]
     late: list[InvoiceLine]
     changes: list[Correction]
+    pools: list[PoolUse]
 
     @property
     def all_lines(self) -> list[InvoiceLine]:
@@ -124,8 +127,8 @@ def due_at(
         settled_until=settled_until, at=at if lines else settled_until or books.subscription.start,
     )  # fmt: skip
     if earlier:
-        return DueAt(settled.lines, [], [])
-    return DueAt(settled.lines, settled.late, _changes(settled.again))
+        return DueAt(settled.lines, [], [], settled.pools)
+    return DueAt(settled.lines, settled.late, _changes(settled.again), settled.pools)
 
 
 def _pending_again(connection: Connection, books: Books, at: datetime) -> list[tuple[BilledCharge, RatedCharge | None]]:

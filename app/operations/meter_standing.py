@@ -6,7 +6,7 @@ For many tenants at once the catalog is read once, and the use of all whose peri
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -14,15 +14,18 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from app.domain.allowances import PoolUse
 from app.domain.billing import extend_instants, period_between
 from app.domain.entitlement import Balance, ChargeBalance
 from app.domain.meters import Meter, apply_rounding, convert
 from app.domain.money import ZERO
 from app.domain.periods import Period, window_at
 from app.domain.plan_totals import Commitment
-from app.domain.plans import PlanCharge
+from app.domain.plans import PlanCharge, PlanTerms
 from app.domain.subscriptions import Subscription, terms_in_force
 from app.domain.tenants import Tenant
+from app.operations.billing_books import books_of
+from app.operations.next_document import next_document
 from app.operations.read_usage import quantities
 from app.storage import billing_store, catalog_store, subscription_store
 
@@ -36,11 +39,14 @@ class Running:
     plan: str
     period: Period
     stretch: Period
-    charges: tuple[PlanCharge, ...]
-    commitment: Commitment | None
+    terms: PlanTerms
+
+    @property
+    def commitment(self) -> Commitment | None:
+        return self.terms.commitment
 
     def on(self, meter: Meter) -> list[PlanCharge]:
-        return [charge for charge in self.charges if charge.meter == meter.key]
+        return [charge for charge in self.terms.charges if charge.meter == meter.key]
 
 
 def running_subscriptions(
@@ -65,7 +71,7 @@ def running_subscriptions(
         phase = item.phase_at(now)
         stretches = terms_in_force(period, versions[phase.plan], phase.pinned_version, phase.overrides)
         stretch, _, present = next(each for each in stretches if each[0].start <= now < each[0].end)
-        running[item.tenant_id].append(Running(item, phase.plan, period, stretch, present.charges, present.commitment))
+        running[item.tenant_id].append(Running(item, phase.plan, period, stretch, present))
     return running
 
 
@@ -88,6 +94,7 @@ class Balances:
         self._now = now
         self._asked: dict[tuple[UUID, UUID, str], _Asked] = {}
         self._used: dict[tuple[UUID, Period], dict[UUID, Decimal]] = {}
+        self._pools: dict[UUID, list[PoolUse]] = {}
 
     def ask(self, tenant: Tenant, meter: Meter, running: Running | None) -> None:
         """`running` prices the meter; without one it is the use of the tenant's calendar month that is asked for."""
@@ -114,14 +121,31 @@ class Balances:
         if running is None:
             return Balance(item.period, used, ())
         in_stretch = self._quantity(item, item.stretch)
+        pools = self._pools_of(running)
         charges = tuple(
             ChargeBalance(
-                running.subscription.key, charge.key, item.stretch, used, in_stretch, charge.allowance or ZERO,
-                charge.limit,
+                running.subscription.key, charge.key, item.stretch, used, in_stretch,
+                # One that rolls over is a pool of its own.
+                ZERO if charge.allowance is None or charge.rollover is not None else charge.allowance,
+                charge.limit, tuple(pool for pool in pools if charge.key in pool.given),
             )
             for charge in running.on(meter)
         )  # fmt: skip
         return Balance(item.period, used, charges)
+
+    def _pools_of(self, running: Running) -> list[PoolUse]:
+        """What the subscription's charges share or carry over, in the stretch that is running. Such an allowance is
+        known once all that was used of it before is settled, as it is when the period is billed."""
+        if not running.terms.pools:
+            return []
+        subscription = running.subscription
+        found = self._pools.get(subscription.subscription_id)
+        if found is None:
+            books = replace(books_of(self._connection, subscription), until=self._now)
+            _, due = next_document(self._connection, books, self._now)
+            found = [pool for pool in due.pools if pool.stretch.start <= self._now < pool.stretch.end]
+            self._pools[subscription.subscription_id] = found
+        return found
 
     def _quantity(self, item: _Asked, period: Period) -> Decimal:
         return self._used[item.meter.meter_id, period].get(item.tenant.tenant_id, ZERO)

@@ -21,8 +21,7 @@ from app.domain.money import ZERO
 from app.domain.periods import Period
 from app.domain.projections import LineProjection
 from app.operations.billing_books import Books, books_of, party
-from app.operations.correct_period import due_at
-from app.operations.due_lines import instants_through, lines_due
+from app.operations.next_document import next_document
 from app.operations.rate_period import projected_line
 from app.operations.use_credit import promotional_uses
 from app.storage import subscription_store
@@ -58,17 +57,6 @@ def project_charges(
     return invoice, tuple(replace(projection, line=line.id) for line, projection in numbered)
 
 
-def _next_document(connection: Connection, books: Books, now: datetime) -> tuple[Period, list[InvoiceLine]]:
-    """The period that is running, and the lines that the document at its end would have today."""
-    known, new = instants_through(connection, books, now)
-    end = next(row for row in (*known, *new) if row.at > now)
-    known, new = instants_through(connection, books, end.at)
-    rows = [*known, *new]
-    lines, period = lines_due(connection, books, rows, end)
-    assert period is not None, "something has begun before it ends"
-    return period, due_at(connection, books, lines, rows=rows, at=end.at).all_lines
-
-
 def _preview(
     connection: Connection, tenant_id: UUID, now: datetime,
     change: Callable[[InvoiceLine, Books], InvoiceLine] = lambda line, _books: line,
@@ -79,9 +67,9 @@ def _preview(
     for subscription in subscription_store.of_tenants(connection, [tenant_id]):
         if subscription.start <= now and (subscription.end is None or subscription.end > now):
             books = replace(books_of(connection, subscription), until=now)
-            period, found = _next_document(connection, books, now)
+            period, due = next_document(connection, books, now)
             periods.append(period)
-            lines += [change(line, books) for line in found]
+            lines += [change(line, books) for line in due.all_lines]
     if books is None:
         raise NotFound("This tenant has no subscription that is running now.")
     if not lines:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.allowances import PoolState, opening, take
+from app.domain.allowances import PoolState, PoolUse, opening, take
 from app.domain.charge_models import Flat, prorate
 from app.domain.charge_models.usage import TotalNeeded
 from app.domain.coupons import AppliedCoupon, reduction
@@ -33,6 +33,7 @@ from app.domain.plan_totals import TRUE_UP, PlanTotals, overage
 from app.domain.plans import PlanCharge, PlanTerms
 from app.domain.rating.inputs import NAMES, given_of, inputs_to_trace, without_inputs
 from app.domain.rating.lines import Allowance, Given
+from app.domain.subscriptions import Subscription
 from app.operations.billed_charges import BilledCharge
 from app.operations.billing_books import Books, tax_of
 from app.operations.rate_period import RatedCharge, measure_stretch, rate_measured, rate_trace
@@ -46,11 +47,12 @@ Again = tuple[BilledCharge, RatedCharge | None]
 @dataclass(frozen=True, slots=True)
 class Settled:
     """The lines that are due now, every billed charge as it should stand, and what periods that were billed owe that no
-    line of them has: a minimum that late changes have called up."""
+    line of them has: a minimum that late changes have called up. `pools` are the allowances that were used for that."""
 
     lines: list[InvoiceLine]
     again: list[Again]
     late: list[InvoiceLine]
+    pools: list[PoolUse]
 
 
 @dataclass
@@ -133,13 +135,22 @@ def settle_shared(
     work = _Work(connection, books, settled_until, at)
     traces = [item.last.trace for item, _ in again] + [line.trace for line in lines]
     if not work.is_needed(traces):
-        return Settled(list(lines), list(again), [])
+        return Settled(list(lines), list(again), [], [])
     before = [replace(_of_line(line), line=None) for line in earlier()]
     groups = _groups([*(_of_billed(*one) for one in again), *before, *map(_of_line, lines)])
     for group in groups:
         work.settle(group)
     work.apply_coupons(groups)
     return work.result(groups, again, lines)
+
+
+def may_share(connection: Connection, subscription: Subscription, terms: PlanTerms) -> bool:
+    """False where each charge of the terms comes to what it comes to alone, whatever was billed before."""
+    if terms.pools or terms.has_totals:
+        return True
+    tenant_id = subscription.tenant_id
+    applied = coupon_store.of_subscription(connection, tenant_id, subscription.subscription_id)
+    return any(one.is_open for one in applied) or bool(credit_store.open_grants(connection, tenant_id, "units"))
 
 
 def _of_billed(billed: BilledCharge, rated: RatedCharge | None) -> _Member:
@@ -192,6 +203,7 @@ class _Work:
         subscription = books.subscription
         self._tenant_id = subscription.tenant_id
         self._pools: dict[str, PoolState] = {}
+        self._pool_uses: list[PoolUse] = []
         self._grants = {one.grant_id: one for one in credit_store.open_grants(connection, self._tenant_id, "units")}
         self._applied = coupon_store.of_subscription(connection, self._tenant_id, subscription.subscription_id)
         self._periods: list[tuple[str, date]] = []
@@ -224,12 +236,15 @@ class _Work:
         self._pools = {}
         for name, allowance in group.terms.pools:
             state = opening(allowance, states.get(name), group.period)
+            total, given = state.left, dict.fromkeys(allowance.charges, ZERO)
             for member in (one for key in allowance.charges for one in by_key.get(key, ())):
                 state, taken = take(state, wanted.get(id(member), ZERO))
                 if taken:
                     member.given.append(Given("allowance", allowance.key, taken))
                     wanted[id(member)] -= taken
+                    given[member.charge.key] += taken
             self._pools[name] = state
+            self._pool_uses.append(PoolUse(Period(group.start, group.end), total, given))
         self._give_coupon_units(group, wanted)
         self._give_prepaid(group, wanted)
 
@@ -424,7 +439,7 @@ class _Work:
                     made.append(self._true_up_line(group, own, kind="charge"))
                 elif is_late:
                     late.append(self._true_up_line(group, own, kind="difference"))
-        return Settled(made, renewed, late)
+        return Settled(made, renewed, late, self._pool_uses)
 
     def _true_up_line(self, group: _Group, member: _Member, *, kind: str) -> InvoiceLine:
         rated = member.rated()

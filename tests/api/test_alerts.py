@@ -111,6 +111,22 @@ def test_an_amount_of_a_charge_of_a_meter_and_of_all(api: Api) -> None:
     assert found == {("all", "40", "49", "EUR"), ("energy", "30", "30", "EUR"), ("meter", "29.99", "30", "EUR")}
 
 
+def test_an_amount_leaves_out_what_is_free_for_charges_together(api: Api) -> None:
+    """Of 130 kWh at 0.30 100 are in a shared allowance, which leaves 9.00, and a coupon of half takes 4.50: with the
+    19.00 for access, of which it takes nothing, 23.50. The plan's minimum of 50.00 is no use of anything yet."""
+    access = {"key": "access", "model": {"type": "flat", "amount": "19.00"}, "timing": "advance"}
+    shared = [{"key": "pot", "quantity": "100", "charges": ["energy"]}]
+    set_up(api, [PER_UNIT, access], allowances=shared, minimum="50.00")
+    api.put("/v1/coupons/half", {"name": "Half", "percent": "50", "charges": ["energy"]})
+    api.post("/v1/applied-coupons", {"coupon": "half", "tenant": "acme"})
+    amount = {"tenant": "acme", "measure": "amount"}
+    api.put("/v1/alerts/all", amount | {"thresholds": ["20", "24"]})
+    api.put("/v1/alerts/energy", amount | {"thresholds": ["1", "5"], "charge": "energy"})
+    use(api, "130")
+    assert noticed(api, alert="all") == [("20", "23.5")]
+    assert noticed(api, alert="energy") == [("1", "4.5")]
+
+
 def test_an_amount_as_a_percentage_of_what_is_committed(api: Api) -> None:
     """Of 50.00 committed a month 30.00 are spent after 100 kWh at 0.30: 60 %, and 80 % after 134, which are 40.20."""
     set_up(api, [PER_UNIT], commitment={"amount": "50.00"})

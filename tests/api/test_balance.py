@@ -57,6 +57,38 @@ def test_access_ends_at_the_limit_and_comes_back_with_the_next_period(api: Api) 
     assert (found["used"], found["has_access"], found["allowance_left"]) == ("0", True, "100")
 
 
+def test_what_was_carried_over_is_free_too(api: Api) -> None:
+    """100 free a month, unused ones for one month more. October uses 30 and leaves 70, so November has 170: 20 are left
+    after 150. A month later none of the 70 is there any more, and of November's own 20 are."""
+    set_up(api, [PER_UNIT | {"allowance": "100", "rollover": {"periods": 1}}], start="2026-10-01")
+    use(api, "30", day="2026-10-10")
+    use(api, "150")
+    found = balance(api)
+    assert (found["allowance"], found["allowance_left"]) == ("170", "20")
+    api.bill("2026-11-01T00:00:00Z")
+    assert balance(api) == found, "whether October is billed already or not"
+    api.clock.set("2026-12-05T12:00:00+00:00")
+    assert (balance(api)["allowance"], balance(api)["allowance_left"]) == ("120", "120")
+
+
+def test_what_charges_share_is_left_for_each_of_them(api: Api) -> None:
+    """60 units for energy and for sessions together, beside 10 kWh of its own: after 25.5 kWh in two sessions 15.5 of
+    the 60 went to energy and 2 to the sessions, so that 42.5 are left for either. Of 100 prepaid kWh none is needed
+    until those are gone: 80 kWh later, 105.5 - 10 - 58 are taken."""
+    sessions = {"key": "sessions", "meter": "sessions", "model": PER_UNIT["model"]}
+    shared = [{"key": "pot", "quantity": "60", "charges": ["sessions", "energy"]}]
+    set_up(api, [PER_UNIT | {"allowance": "10"}, sessions], allowances=shared)
+    api.post("/v1/credit-grants", {"tenant": "acme", "kind": "units", "meter": "energy", "amount": "100"})
+    use(api, "20")
+    use(api, "5.5")
+    energy, number = balance(api), balance(api, meter="sessions")
+    assert (energy["allowance"], energy["allowance_left"], energy["prepaid_left"]["units"]) == ("70", "42.5", "100")
+    assert (number["used"], number["allowance"], number["allowance_left"]) == ("2", "60", "42.5")
+    use(api, "80")
+    energy = balance(api)
+    assert (energy["allowance_left"], energy["prepaid_left"]["units"]) == ("0", "61.5")
+
+
 def test_a_charge_without_a_limit_never_refuses(api: Api) -> None:
     set_up(api, [PER_UNIT])
     use(api, "1000000")
