@@ -29,20 +29,21 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
     "billed_charges", "billing_books", "catalog_change", "due_lines", "find_due", "frozen_use", "keep_events",
-    "list_unpriced", "measure_parts", "meter_standing", "rate_period", "read_usage", "resolve_tenant", "settle_shared",
-    "show_catalog",
-    "use_credit",
+    "list_unpriced", "make_drafts", "measure_parts", "meter_standing", "next_document", "rate_period", "read_usage",
+    "resolve_tenant", "settle_shared", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
     ("run_billing", "close_period"),
     ("run_simulations", "simulate_plan"),
     ("close_period", "correct_period"),
-    ("preview_charges", "correct_period"),
+    ("next_document", "correct_period"),
     *((name, "list_late_usage") for name in ("audit_books", "run_billing")),
     ("list_late_usage", "correct_period"),
     ("change_plan", "put_subscription"),
-    ("close_period", "issue_invoice"),
+    ("publish_plan", "put_plan"),
+    ("make_drafts", "issue_invoice"),
+    ("credit_invoice", "correct_period"),
     ("explain_line", "list_line_events"),
     ("settle_draft", "close_period"),
     ("audit_books", "audit_credit"),

@@ -28,6 +28,7 @@ from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPEC
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.coupons import MAX_COUPON_CHARGES
 from app.wire.credit import MAX_PRIORITY
+from app.wire.credit_notes import MAX_CREDIT_LINES, MAX_REASON
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
@@ -132,6 +133,7 @@ def number(digits: int, decimals: int, *, least: int = 0, **more: Any) -> Schema
 
 PRICE = number(15, MAX_PRICE_DECIMALS)
 AMOUNT = number(15, max(CURRENCY_DECIMALS.values()), description="With no more decimals than the currency has.")
+_CREDITED = AMOUNT | {"exclusiveMinimum": 0, "not": {"type": "string", "pattern": r"^0(?:\.0+)?$"}}
 QUANTITY = number(20, 18)
 _ZERO_TEXT: Schema = {"type": "string", "pattern": r"^0(?:\.0+)?$"}
 SIZE = number(20, 18) | {"exclusiveMinimum": 0, "not": _ZERO_TEXT}
@@ -812,8 +814,10 @@ LINE = shown(
             "description": {"type": "string"}, "kind": {"type": "string"}, "quantity": DECIMAL, "unit_price": DECIMAL,
             "amount": DECIMAL})},
         "allowances": {"type": "array", "items": _DISCOUNTED}, "reopens_usage": BOOLEAN,
+        "credits": {"type": ["string", "null"]},
     },
-    description="`amount` is the sum of the components less the allowances.",
+    description="`amount` is the sum of the components less the allowances. `credits` is the line of the invoice that "
+    "a credit note by hand takes back.",
 )  # fmt: skip
 _DOCUMENT: dict[str, Schema] = {
     "type": one_of(DOCUMENT_TYPES), "number": {"type": ["string", "null"]}, "seller": KEY, "buyer": KEY,
@@ -829,11 +833,26 @@ _DOCUMENT: dict[str, Schema] = {
     "previous_hash": {"type": ["string", "null"]},
     "references": {"type": "array", "items": shown(
         {"id": INVOICE_ID, "number": {"type": "string"}, "issued_at": INSTANT})},
+    **{name: {"type": ["string", "null"]} for name in ("reason", "reference", "note", "purchase_order")},
 }  # fmt: skip
 INVOICE = shown(
     {"id": INVOICE_ID, "status": one_of(("draft", "issued"))} | _DOCUMENT,
     description="In a draft `number`, `issued_at`, `due_date` and the hashes are null.",
 )
+CREDIT_NOTE_SENT = sent(
+    {"reason": text(MAX_REASON)},
+    {
+        "reference": text(), "reopens_usage": BOOLEAN, "amount": _CREDITED, "reissue": BOOLEAN,
+        "lines": {"type": "array", "minItems": 1, "maxItems": MAX_CREDIT_LINES, "items": sent(
+            {"line": text()}, {"quantity": SIZE, "amount": _CREDITED})},
+    },
+    description="Without `lines` and `amount` all that is left is credited. Amounts are before tax; one over the whole "
+    "document is spread over its VAT rates and lines in proportion. A line is credited by quantity or by amount, or "
+    "all of it that is left. `reopens_usage` lowers what counts as billed, so that the next run bills the use again; "
+    "without it the credit is a gift. `reissue` credits the whole and bills its period again, in one step.",
+    examples=[{"reason": "wrong station", "lines": [{"line": "ln_1"}]}],
+)  # fmt: skip
+CREDIT_NOTE_MADE = INVOICE | {"properties": INVOICE["properties"] | {"reissued": ref("Invoice")}}
 _PROJECTION = shown(
     {
         "method": one_of(("linear",)), "as_of": INSTANT,
@@ -1100,6 +1119,7 @@ SCHEMAS: dict[str, Schema] = {
     "CancelledEvent": CANCELLED, "Release": RELEASE, "Job": JOB, "Usage": USAGE,
     "Balance": BALANCE,
     "BillingRunSent": RUN_SENT, "BillingRun": RUN, "InvoiceLine": LINE, "Invoice": INVOICE,
+    "CreditNoteSent": CREDIT_NOTE_SENT, "CreditNoteMade": CREDIT_NOTE_MADE,
     "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,
     "SimulationSent": SIMULATION_SENT, "Simulation": SIMULATION,
     "CreditGrantSent": CREDIT_GRANT_SENT, "CreditGrant": CREDIT_GRANT, "CreditGrants": page_of(ref("CreditGrant")),

@@ -477,7 +477,7 @@ def _component(item: Component, rating: Rating, before: Decimal, speech: Speech)
             return Statement(wording.component(item, speech.language), _product(item, speech.say("packages"), speech))
         case "tier_flat":
             return Statement(wording.component(item, speech.language), speech.money(item.amount))
-        case "commitment_overage" | "commitment" | "plan_minimum":
+        case "commitment_overage" | "commitment" | "plan_minimum" | "credited":
             raise AssertionError("these are beyond the charges")
         case _:
             assert_never(item.kind)

@@ -94,6 +94,12 @@ class ThroughInFuture(InvalidInput):
     slug = "through-in-future"
 
 
+class CreditExceedsLeft(InvalidInput):
+    """More of a document or of one of its lines is to be credited than is left of it; `left` says how much is."""
+
+    slug = "credit-exceeds-left"
+
+
 class NotAuthenticated(BillingError):
     slug = "not-authenticated"
 
@@ -124,6 +130,16 @@ class PeriodAlreadyIssued(Conflict):
 
 class InvoiceAlreadyIssued(Conflict):
     slug = "invoice-already-issued"
+
+
+class NotCreditable(Conflict):
+    """Only an issued invoice can be credited: no draft, and no credit note."""
+
+    slug = "not-creditable"
+
+
+class NothingLeftToCredit(Conflict):
+    slug = "nothing-left-to-credit"
 
 
 class EarlierPeriodOpen(Conflict):

@@ -41,6 +41,10 @@ class Party:
     address: Address | None = None
 
 
+BY_HAND = ("credits", "standing", "waived")
+"""What a trace says of what a person did to a line: rating it anew knows nothing of that."""
+
+
 @dataclass(frozen=True, slots=True)
 class InvoiceLine:
     """amount = sum of components - sum of allowances; on a credit note what lowers the debt is positive.
@@ -65,6 +69,16 @@ class InvoiceLine:
     subscription: str = ""
     trace: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_rated(self) -> bool:
+        """False of a line that a person wrote: it bills no charge, and nothing measures it anew."""
+        return "rated" in self.trace
+
+    @property
+    def waived(self) -> Decimal:
+        """What a person took off it: use that counts as billed all the same."""
+        return Decimal(self.trace["waived"]["amount"]) if "waived" in self.trace else ZERO
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -73,6 +87,20 @@ class Reference:
     invoice_id: str
     number: str
     issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What a person wrote on a document as a whole: why a credit note was written and to what it refers, a note to the
+    buyer, the buyer's order number. Absent texts are ''."""
+
+    reason: str = ""
+    reference: str = ""
+    note: str = ""
+    purchase_order: str = ""
+
+
+NO_REMARKS = Remarks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +127,7 @@ class Invoice:
     previous_hash: str = ""
     references: tuple[Reference, ...] = ()
     allowances: tuple[CreditUse, ...] = ()
+    remarks: Remarks = NO_REMARKS
     paid: Decimal = Decimal(0)
     credited: Decimal = Decimal(0)
 
@@ -110,6 +139,11 @@ def turned(line: InvoiceLine) -> InvoiceLine:
         components=tuple(replace(item, quantity=-item.quantity, amount=-item.amount) for item in line.components),
         allowances=tuple(replace(item, amount=-item.amount) for item in line.allowances),
     )  # fmt: skip
+
+
+def charged_allowances(line: InvoiceLine) -> tuple[Allowance, ...]:
+    """The line's allowances without the last one, where that is what a person waived of it."""
+    return line.allowances[:-1] if "waived" in line.trace else line.allowances
 
 
 def numbered_lines(lines: Iterable[InvoiceLine]) -> tuple[InvoiceLine, ...]:
@@ -159,7 +193,7 @@ def content(invoice: Invoice) -> dict[str, Any]:
         "total": plain(invoice.total),
         "references": [[item.invoice_id, item.number, instant_text(item.issued_at)] for item in invoice.references],
         "previous_hash": invoice.previous_hash,
-    } | _allowances_content(invoice.allowances)  # fmt: skip
+    } | _allowances_content(invoice.allowances) | _remarks_content(invoice.remarks)  # fmt: skip
 
 
 def _allowances_content(allowances: tuple[CreditUse, ...]) -> dict[str, Any]:
@@ -172,6 +206,11 @@ def _allowances_content(allowances: tuple[CreditUse, ...]) -> dict[str, Any]:
             for use in allowances
         ]
     }
+
+
+def _remarks_content(remarks: Remarks) -> dict[str, Any]:
+    """Nothing where nobody wrote any, as for allowances."""
+    return {} if remarks == NO_REMARKS else {"remarks": asdict(remarks)}
 
 
 def line_content(line: InvoiceLine) -> dict[str, Any]:

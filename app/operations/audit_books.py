@@ -303,11 +303,14 @@ def _line_differences(row: dict[str, str], line: InvoiceLine, digest: bytes, sig
     parts = sum((item.amount for item in line.components), ZERO) - sum((item.amount for item in line.allowances), ZERO)
     if parts != line.amount:
         differences.append(Difference("invoice_lines", row, "sum of components", plain(parts), plain(line.amount)))
+    if not line.is_rated:
+        return differences
     rated = rated_to_trace(rate_trace(line.trace))
     if rated != line.trace["rated"]:
         differences.append(
             Difference("invoice_lines", row, "rating of its trace", str(rated), str(line.trace["rated"]))
         )
-    if line.kind == "charge" and plain(sign * line.amount) != rated["amount"]:
-        differences.append(Difference("invoice_lines", row, "amount", rated["amount"], plain(line.amount)))
+    charged = line.amount + line.waived
+    if line.kind == "charge" and plain(sign * charged) != rated["amount"]:
+        differences.append(Difference("invoice_lines", row, "amount", rated["amount"], plain(charged)))
     return differences

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
 
-from app.domain.invoices import InvoiceLine
+from app.domain.credit_notes import ChargeKey, charge_key
+from app.domain.invoices import InvoiceLine, charged_allowances
 from app.domain.rating.results import NOTHING, Result, negated, together
 from app.storage.invoice_store import StoredInvoice
 
@@ -26,25 +26,20 @@ class BilledCharge:
 
 def billed_charges(issued: Sequence[StoredInvoice]) -> list[BilledCharge]:
     """The billed charges by start of the stretch, charge, phase and meter, oldest first, from all that was issued for a
-    subscription. One key may stand for a fixed amount paid in advance by one plan and for use by the next."""
-    lines: dict[tuple[datetime, str, str, str], list[tuple[StoredInvoice, InvoiceLine]]] = {}
+    subscription."""
+    lines: dict[ChargeKey, list[tuple[StoredInvoice, InvoiceLine]]] = {}
     for stored in issued:
         for line in stored.invoice.lines:
             if _counts(line):
-                lines.setdefault(_key(line), []).append((stored, line))
+                lines.setdefault(charge_key(line), []).append((stored, line))
     return [_billed_charge(lines[key]) for key in sorted(lines)]
-
-
-def _key(line: InvoiceLine) -> tuple[datetime, str, str, str]:
-    meter = line.trace["meter"]
-    return line.period.start, line.charge, line.trace.get("since", ""), "" if meter is None else meter["key"]
 
 
 def _billed_charge(entries: list[tuple[StoredInvoice, InvoiceLine]]) -> BilledCharge:
     left: dict[UUID, Result] = {}
     documents: dict[UUID, StoredInvoice] = {}
     for stored, line in entries:
-        own = Result(line.quantity, line.components, line.allowances, line.amount)
+        own = Result(line.quantity, line.components, charged_allowances(line), line.amount + line.waived)
         if stored.invoice.type == "credit_note":
             own = negated(own)
         if line.kind == "credit":
@@ -72,11 +67,11 @@ def billed_before(
     earlier = list(takewhile(lambda item: item.place.invoice_id != stored.place.invoice_id, issued))
     for document in reversed(earlier):
         for other in document.invoice.lines:
-            if _key(other) == _key(line) and _counts(other) and other.trace != line.trace:
+            if _counts(other) and charge_key(other) == charge_key(line) and other.trace != line.trace:
                 return document, other
     return None
 
 
 def _counts(line: InvoiceLine) -> bool:
     """True where the line changes what counts as billed."""
-    return line.kind != "credit" or line.reopens_usage
+    return line.is_rated and (line.kind != "credit" or line.reopens_usage)

@@ -7,7 +7,7 @@ credit notes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -15,19 +15,17 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
-from app.domain.credit import CreditUse
+from app.domain.credit_notes import credited_line, left_of, taken_back
 from app.domain.errors import EarlierPeriodOpen, NotFound
-from app.domain.ids import new_id, public_id
-from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals, turned
+from app.domain.invoices import InvoiceLine
 from app.domain.money import ZERO
-from app.domain.periods import Period
-from app.domain.tax import TaxGroup, summed_groups
-from app.operations.billing_books import Books, Desk, books_of, party
+from app.domain.tax import summed_groups
+from app.operations.billing_books import Books, Desk, books_of
 from app.operations.correct_period import Correction, credit_line, due_at
 from app.operations.due_lines import due_before, instants_through, lines_due
-from app.operations.issue_invoice import issue_draft
-from app.operations.use_credit import promotional_returns, promotional_uses
-from app.storage import billing_store, credit_store, invoice_store, subscription_store, tenant_store
+from app.operations.make_drafts import document_of, invoice_of, place_of, save_document, sides_of
+from app.operations.use_credit import promotional_returns
+from app.storage import billing_store, credit_store, invoice_store, subscription_store
 from app.storage.billing_store import InstantRow
 from app.storage.catalog_snapshot import hold_version
 from app.storage.invoice_store import Place, StoredInvoice
@@ -86,9 +84,9 @@ def close_period(
     documents: list[StoredInvoice] = []
     known = _discard_drafts(connection, books, lambda place: not place.slot and place.billing_at == at)
     if lines and period is not None:
-        place = _place(books, at, known=known)
-        draft = _invoice(connection, books, lines, period, place)
-        documents.append(_save(connection, draft, place, issue=issue, now=now, terms_days=terms_days))
+        place = place_of(books, at, known=known)
+        draft = invoice_of(connection, books, lines, period, place)
+        documents.append(save_document(connection, draft, place, issue=issue, now=now, terms_days=terms_days))
     if not earlier:
         documents += _credit(connection, books, due.changes, at, issue=issue, now=now, terms_days=terms_days)
     if issue:
@@ -111,10 +109,12 @@ def correct_only(
     ended = books.subscription.end is not None and bool(rows) and rows[-1].at == books.subscription.end
     if ended and all(item.status != "open" for item in rows):
         known = _discard_drafts(connection, books, lambda place: place.credits_id is None)
-        place = _place(books, books.subscription.end or through, slot=_slot(found), known=known)
+        place = place_of(books, books.subscription.end or through, slot=_slot(found), known=known)
         if lines:
-            draft_invoice = _invoice(connection, books, lines, lines[0].period, place)
-            documents.append(_save(connection, draft_invoice, place, issue=issue, now=now, terms_days=terms_days))
+            draft_invoice = invoice_of(connection, books, lines, lines[0].period, place)
+            documents.append(
+                save_document(connection, draft_invoice, place, issue=issue, now=now, terms_days=terms_days)
+            )
     return Closed(tuple(documents))
 
 
@@ -132,6 +132,8 @@ def _slot(found: Sequence[Correction]) -> str:
         digest.update(item.billed.last.charge.encode() + str(item.billed.last.trace["usage"]).encode())
         # What charges share may change a line again that has the same use as before.
         digest.update(str(item.billed.last.trace["rated"]).encode())
+        # So may a credit by hand.
+        digest.update(str(item.billed.last.trace.get("standing", "")).encode())
     return f"correction-{digest.hexdigest()}"
 
 
@@ -160,75 +162,34 @@ def _credit(
     for invoice_id, note_lines in lines.items():
         original = originals[invoice_id]
         slot = f"{_slot(found)}-{invoice_id.hex}"
-        # Who issued the invoice credits it, also when another tenant is the operator by now.
-        seller = tenant_store.find_by_id(connection, original.place.seller_id)
-        assert seller is not None
-        of_seller = replace(books, seller=seller)
-        place = _place(of_seller, at, slot=slot, credits_id=invoice_id, known=known)
-        earlier = _earlier_notes(connection, original)
-        note = _document(
-            of_seller, "credit_note", note_lines, original.invoice.period, place, original=original,
+        sides = sides_of(connection, original.place)
+        place = place_of(replace(books, seller=sides.seller), at, slot=slot, credits_id=invoice_id, known=known)
+        earlier = invoice_store.notes_on(connection, original.place.tenant_id, invoice_id)
+        note_lines = _with_gifts_taken_back(original, earlier, note_lines)
+        note = document_of(
+            sides, "credit_note", note_lines, original.invoice.period, place, original=original,
             allowances=promotional_returns(original, earlier, note_lines),
             credited=summed_groups(group for stored in earlier for group in stored.invoice.tax),
         )  # fmt: skip
-        notes.append(_save(connection, note, place, issue=issue, now=now, terms_days=terms_days))
+        notes.append(save_document(connection, note, place, issue=issue, now=now, terms_days=terms_days))
     return notes
 
 
-def _earlier_notes(connection: Connection, original: StoredInvoice) -> list[StoredInvoice]:
-    """The credit notes on the document that are issued."""
-    return [
-        stored
-        for stored in invoice_store.issued_of_subscription(
-            connection, original.place.tenant_id, original.place.subscription_id
-        )
-        if stored.place.credits_id == original.place.invoice_id
-    ]
-
-
-def _place(
-    books: Books, at: datetime, *, slot: str = "", credits_id: UUID | None = None,
-    known: Mapping[UUID | None, UUID] | None = None,
-) -> Place:  # fmt: skip
-    """Where the document belongs; it takes on the id of the draft in whose place it comes."""
-    subscription = books.subscription
-    invoice_id = (known or {}).get(credits_id) or new_id()
-    return Place(
-        subscription.tenant_id, invoice_id, books.seller.tenant_id, subscription.subscription_id, at, slot, credits_id
-    )
-
-
-def _invoice(
-    connection: Connection, books: Books, lines: Sequence[InvoiceLine], period: Period, place: Place
-) -> Invoice:
-    """The draft of an invoice, less the promotional credit that it takes; a credit note where all in all something is
-    owed to the buyer, for an invoice is never negative."""
-    if sum((line.amount for line in lines), ZERO) < 0:
-        return _document(books, "credit_note", [turned(line) for line in lines], period, place)
-    uses = promotional_uses(
-        connection, place.tenant_id, lines, currency=books.currency, at=place.billing_at
-    )  # fmt: skip
-    return _document(books, "invoice", lines, period, place, allowances=uses)
-
-
-def _document(
-    books: Books, type: InvoiceType, lines: Sequence[InvoiceLine], period: Period, place: Place, *,
-    original: StoredInvoice | None = None, allowances: tuple[CreditUse, ...] = (), credited: tuple[TaxGroup, ...] = (),
-) -> Invoice:  # fmt: skip
-    numbered = numbered_lines(lines)
-    currency = books.currency
-    net, groups, total = totals(numbered, currency, allowances=allowances, credited=credited)
-    references: tuple[Reference, ...] = ()
-    if original is not None:
-        invoice = original.invoice
-        assert invoice.issued_at is not None
-        references = (Reference(invoice.id, invoice.number, invoice.issued_at),)
-    return Invoice(
-        id=public_id("inv", place.tenant_id, place.invoice_id), type=type, status="draft", seller=party(books.seller),
-        buyer=party(books.buyer), currency=currency, language=books.buyer.language, time_zone=books.buyer.time_zone,
-        period=period, lines=numbered, net=net, tax=groups, total=total, references=references,
-        allowances=allowances,
-    )  # fmt: skip
+def _with_gifts_taken_back(
+    original: StoredInvoice, earlier: Sequence[StoredInvoice], lines: Sequence[InvoiceLine]
+) -> list[InvoiceLine]:
+    """The lines of a correction, and what they have to take back of what was given as a gift before: of 100.00 with
+    80.00 given, use that falls to nothing is credited with 100.00 less 80.00."""
+    left = left_of(original.invoice, [note.invoice for note in earlier])
+    made: list[InvoiceLine] = []
+    for line in lines:
+        made.append(line)
+        item = left.get(credited_line(original.invoice, line) or "")
+        if item is not None:
+            beyond = min(line.amount - max(item.amount, ZERO), item.given)
+            if beyond > 0:
+                made.append(taken_back(item, beyond))
+    return made
 
 
 def _discard_drafts(
@@ -242,11 +203,3 @@ def _discard_drafts(
             invoice_store.delete_draft(connection, tenant_id, stored.place.invoice_id)
             ids[stored.place.credits_id] = stored.place.invoice_id
     return ids
-
-
-def _save(
-    connection: Connection, draft: Invoice, place: Place, *, issue: bool, now: datetime, terms_days: int
-) -> StoredInvoice:
-    invoice_store.save_draft(connection, draft, place, now)
-    stored = StoredInvoice(draft, place, None)
-    return issue_draft(connection, stored, now=now, terms_days=terms_days) if issue else stored

@@ -60,13 +60,21 @@ class Correction:
 
     @property
     def is_nothing(self) -> bool:
-        return not self.change.amount and "drawn" not in self.rated.trace
+        is_shown_again = self.is_opened_again and bool(self.change.quantity)
+        return not self.change.amount and "drawn" not in self.rated.trace and not is_shown_again
+
+    @property
+    def is_opened_again(self) -> bool:
+        """True where a credit by hand has lowered what counts as billed, so that it is billed again."""
+        return "standing" in self.billed.last.trace
 
     @property
     def is_of_use(self) -> bool:
-        """True where late, cancelled or other use made the change, and not a stretch that was cut."""
+        """True where late, cancelled or other use made the change, and not a stretch that was cut or a person who
+        credited it to be billed again."""
         billed = self.billed.last.trace
-        return billed["meter"] is not None and billed["stretch"] == self.rated.trace["stretch"]
+        is_same_stretch = billed["meter"] is not None and billed["stretch"] == self.rated.trace["stretch"]
+        return is_same_stretch and not self.is_opened_again
 
     def credits(self) -> list[tuple[StoredInvoice, Result]]:
         """For a negative change: what each document gives back, latest first."""
@@ -244,7 +252,7 @@ def _unchanged(
     """True when it is sure, without rating, that nothing happened since the line was issued: not in its stretch, and
     not before it where that has a part in it."""
     trace: dict[str, Any] = line.trace
-    if parse_instant(trace["stretch"][1]) != end:
+    if "standing" in trace or parse_instant(trace["stretch"][1]) != end:
         return False
     if trace["meter"] is None:
         return True

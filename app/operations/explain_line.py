@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import MERGES
+from app.domain.errors import Conflict
 from app.domain.events import parse_instant
 from app.domain.explanations import CarriedEvent, ChangedEvent, Correction, Explanation, State, UseIn, UseWindow
 from app.domain.invoices import InvoiceLine
@@ -23,7 +24,7 @@ from app.domain.rating.pipeline import passage, rate
 from app.operations.billed_charges import billed_before
 from app.operations.frozen_use import Frozen, FrozenUse, frozen_of
 from app.operations.list_line_events import LineEvent, line_events
-from app.operations.rate_period import rated_to_trace, read_trace
+from app.operations.rate_period import rated_to_trace, read_trace, result_of
 from app.operations.read_usage import Use, Zones, contribution_of, interval_of
 from app.storage import event_store, invoice_store, meter_store
 from app.storage.database import Database
@@ -42,13 +43,16 @@ def explain_line(
 
 
 def _explanation(connection: Connection, stored: StoredInvoice, line: InvoiceLine, window: UseWindow) -> Explanation:
+    if not line.is_rated:
+        raise Conflict("A person wrote this line: it says all that there is to say of it.", line=line.id)
     terms, usage, proration = read_trace(line.trace)
     rated = rate(terms, usage)
     use, verified = _use_by_window(connection, stored, line, window)
     return Explanation(
         stored.invoice, line, _measured_unit(connection, line), proration, rated, tuple(passage(terms, usage)),
         rated_to_trace(rated) == line.trace["rated"], _state(line.trace), window, use, verified,
-        _carried(connection, stored, line), None if line.kind == "charge" else _correction(connection, stored, line),
+        _carried(connection, stored, line),
+        None if line.kind == "charge" or "credits" in line.trace else _correction(connection, stored, line),
     )  # fmt: skip
 
 
@@ -65,8 +69,8 @@ def _measured_unit(connection: Connection, line: InvoiceLine) -> str:
 
 
 def _state(trace: Mapping[str, Any]) -> State:
-    rated = trace["rated"]
-    return State(Decimal(rated["quantity"]), trace["usage"]["count"], Decimal(rated["amount"]))
+    result = result_of(trace)
+    return State(result.quantity, trace["usage"]["count"], result.amount)
 
 
 # --- the use that was counted ----------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class Frozen:
 def frozen_of(connection: Connection, stored: StoredInvoice, line: InvoiceLine) -> Frozen | None:
     """What the line of the document froze; None where it measured nothing, or its meter is gone."""
     trace = line.trace
-    found = None if trace["meter"] is None else meter_store.find(connection, UUID(trace["meter"]["meter_id"]))
+    found = None if trace.get("meter") is None else meter_store.find(connection, UUID(trace["meter"]["meter_id"]))
     if found is None:
         return None
     frozen_at = stored.invoice.issued_at or invoice_store.drafted_at(connection, stored.place)

@@ -62,7 +62,7 @@ def line_events(
 ) -> LineEvents:
     frozen = frozen_of(connection, stored, line)
     if frozen is None:
-        return LineEvents((), None, line.trace["meter"] is None)
+        return LineEvents((), None, line.trace.get("meter") is None)
     use = FrozenUse(connection, frozen)
     if line.kind == "charge":
         return _page(_Counted(use), after, limit)

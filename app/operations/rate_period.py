@@ -21,7 +21,7 @@ from app.domain.aggregation import EMPTY
 from app.domain.charge_models import MeasuredUsage, Need, keep_component, need_of, read_component
 from app.domain.errors import CannotBill, CatchingUp
 from app.domain.events import instant_text, parse_instant
-from app.domain.invoices import InvoiceLine
+from app.domain.invoices import BY_HAND, InvoiceLine
 from app.domain.kept_meters import keep_conversion, keep_rounding, read_conversion, read_rounding
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import Meter
@@ -202,6 +202,7 @@ def rate_again(
 
     The line's stretch is cut where the subscription has ended since; `start` and `end` are one where nothing is left.
     """
+    trace = {name: value for name, value in trace.items() if name not in BY_HAND}
     if start == end:
         measurement = Measurement(Decimal(1) if trace["meter"] is None else ZERO)
         return _rated(trace | {"stretch": [instant_text(start), instant_text(end)], "used": 0}, measurement)
@@ -339,17 +340,23 @@ def _reach_to_trace(reach: Reach) -> dict[str, Any]:
 
 def rated_to_trace(line: RatedLine) -> dict[str, Any]:
     """A rating's result as the trace keeps it."""
+    return result_to_trace(Result(line.quantity, line.components, line.allowances, line.amount))
+
+
+def result_to_trace(result: Result) -> dict[str, Any]:
+    """The same as a trace keeps it."""
     return {
-        "quantity": plain(line.quantity),
-        "components": [keep_component(item) for item in line.components],
-        "allowances": [[item.description, plain(item.amount)] for item in line.allowances],
-        "amount": plain(line.amount),
+        "quantity": plain(result.quantity),
+        "components": [keep_component(item) for item in result.components],
+        "allowances": [[item.description, plain(item.amount)] for item in result.allowances],
+        "amount": plain(result.amount),
     }
 
 
 def result_of(trace: Mapping[str, Any]) -> Result:
-    """What a line was rated to, read back from its trace."""
-    rated = trace["rated"]
+    """What a charge came to by the document with this trace: what its line was rated to, less what a credit by hand
+    opened again."""
+    rated = trace.get("standing", trace["rated"])
     return Result(
         Decimal(rated["quantity"]),
         tuple(map(read_component, rated["components"])),

@@ -24,7 +24,7 @@ from app.domain.coupons import AppliedCoupon, reduction
 from app.domain.credit import Grant, burn_order
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import parse_public_id, public_id
-from app.domain.invoices import InvoiceLine
+from app.domain.invoices import BY_HAND, InvoiceLine
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import apply_rounding, convert
 from app.domain.money import ZERO, split_pro_rata
@@ -163,7 +163,7 @@ def _of_line(line: InvoiceLine) -> _Member:
 
 
 def _alone(trace: Trace) -> Trace:
-    return {name: value for name, value in without_inputs(trace).items() if name not in ("coupons", "drawn")}
+    return {name: value for name, value in without_inputs(trace).items() if name not in ("coupons", "drawn", *BY_HAND)}
 
 
 def _groups(members: Iterable[_Member]) -> list[_Group]:

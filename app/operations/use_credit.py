@@ -21,7 +21,7 @@ from app.domain.money import ZERO
 from app.domain.tax import TaxRate, group_tax
 from app.storage import coupon_store, credit_store, invoice_store
 from app.storage.credit_store import Move
-from app.storage.invoice_store import Place, StoredInvoice
+from app.storage.invoice_store import REISSUE, Place, StoredInvoice
 
 
 def promotional_uses(
@@ -83,8 +83,11 @@ def _unit_moves(issued: StoredInvoice) -> list[Move]:
 
 
 def book_coupons(connection: Connection, issued: StoredInvoice, *, now: datetime) -> None:
-    """Notes which applied coupons the invoice has used: each may have been for so many invoices only."""
+    """Notes which applied coupons the invoice has used: each may have been for so many invoices only. One that takes
+    the place of a cancelled invoice uses them no second time."""
     place = issued.place
+    if place.slot.startswith(REISSUE):
+        return
     used = {
         UUID(hex=name)
         for line in issued.invoice.lines

@@ -18,7 +18,16 @@ from app.domain.charge_models import Component, keep_component, read_component
 from app.domain.credit import CreditUse
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import public_id
-from app.domain.invoices import Address, Invoice, InvoiceLine, Party, Reference, line_digest
+from app.domain.invoices import (
+    NO_REMARKS,
+    Address,
+    Invoice,
+    InvoiceLine,
+    Party,
+    Reference,
+    Remarks,
+    line_digest,
+)
 from app.domain.money import ZERO, plain
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
@@ -28,6 +37,8 @@ from app.storage.tables import invoice_files, invoice_lines, invoices, number_se
 from app.storage.upserts import insert_missing
 
 SERIES = "main"
+REISSUE = "reissue-"
+"""How the slot begins of an invoice that takes the place of a cancelled one; the id of the credit note follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ def save_draft(connection: Connection, invoice: Invoice, place: Place, now: date
             period_start=period.start, period_end=period.end, net=invoice.net, tax=_tax_text(invoice.tax),
             total=invoice.total, subscription_id=place.subscription_id, billing_at=place.billing_at, slot=place.slot,
             credits_id=place.credits_id, references=_references_text(invoice.references), created_at=now,
-            allowances=_allowances_text(invoice.allowances),
+            allowances=_allowances_text(invoice.allowances), remarks=_remarks_text(invoice.remarks),
         )
     )  # fmt: skip
     rows = [_line_values(place, position, line) for position, line in enumerate(invoice.lines, 1)]
@@ -173,6 +184,13 @@ def find(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> StoredInv
     return found[0] if found else None
 
 
+def lock_document(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> None:
+    """Holds the document's row until the transaction ends, after its subscription's: whoever credits, edits or issues a
+    document of no subscription waits here."""
+    own = (invoices.c.tenant_id == tenant_id, invoices.c.invoice_id == invoice_id)
+    connection.execute(sa.select(invoices.c.invoice_id).where(*own).with_for_update()).all()
+
+
 def drafted_at(connection: Connection, place: Place) -> datetime:
     """When the document was computed."""
     query = sa.select(invoices.c.created_at)
@@ -195,6 +213,20 @@ def issued_of_subscription(connection: Connection, tenant_id: UUID, subscription
         invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == subscription_id, invoices.c.status == "issued"
     )
     return _stored(connection, query.order_by(invoices.c.sequence))
+
+
+def notes_on(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[StoredInvoice]:
+    """The credit notes that were issued on the invoice, in order of issue."""
+    query = sa.select(invoices).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.credits_id == invoice_id, invoices.c.status == "issued"
+    )
+    return _stored(connection, query.order_by(invoices.c.sequence))
+
+
+def with_slot(connection: Connection, tenant_id: UUID, prefix: str) -> list[StoredInvoice]:
+    """The documents of the tenant whose slot begins with this text of letters, digits and hyphens."""
+    query = sa.select(invoices).where(invoices.c.tenant_id == tenant_id, invoices.c.slot.like(f"{prefix}%"))
+    return _stored(connection, query.order_by(invoices.c.invoice_id))
 
 
 def issued_to(connection: Connection, tenant_id: UUID) -> list[StoredInvoice]:
@@ -254,6 +286,7 @@ class InvoiceFilter:
     seller_id: UUID | None = None
     number: str | None = None
     period_starts: frozenset[datetime] | None = None
+    credits_id: UUID | None = None
     visible_to: UUID | None = None
 
 
@@ -265,6 +298,7 @@ def listing(
     equal: tuple[tuple[Any, Any], ...] = (
         (invoices.c.status, wanted.status), (invoices.c.type, wanted.type), (invoices.c.tenant_id, wanted.buyer_id),
         (invoices.c.seller_id, wanted.seller_id), (invoices.c.number, wanted.number),
+        (invoices.c.credits_id, wanted.credits_id),
     )  # fmt: skip
     for column, value in equal:
         if value is not None:
@@ -380,7 +414,7 @@ def _stored_invoice(
         total=row["total"], number=row["number"], issued_at=row["issued_at"], due_date=row["due_date"],
         hash=row["hash"], previous_hash=row["previous_hash"],
         references=tuple(Reference(i, n, parse_instant(t)) for i, n, t in json.loads(row["references"])),
-        allowances=_allowances(row["allowances"]),
+        allowances=_allowances(row["allowances"]), remarks=_remarks(row["remarks"]),
     )  # fmt: skip
     return StoredInvoice(replace(invoice, credited=credited, paid=paid), place, row["sequence"])
 
@@ -409,6 +443,14 @@ def _allowances(text: str) -> tuple[CreditUse, ...]:
         CreditUse(UUID(hex=grant), description, Decimal(amount), TaxRate(category, Decimal(rate)))
         for grant, description, amount, category, rate in (json.loads(text) if text else ())
     )
+
+
+def _remarks_text(remarks: Remarks) -> str:
+    return "" if remarks == NO_REMARKS else json.dumps(asdict(remarks), ensure_ascii=False)
+
+
+def _remarks(text: str) -> Remarks:
+    return Remarks(**json.loads(text)) if text else NO_REMARKS
 
 
 def _references_text(references: Iterable[Reference]) -> str:

@@ -205,6 +205,7 @@ invoices = _table(
     Column("credits_id", Id, nullable=True),  # the invoice that a credit note lowers
     _text("references"), _instant("created_at"),
     _text("allowances", ""),  # JSON of the credit that lowers the net; '' where there is none
+    _text("remarks", ""),  # JSON of what a person wrote on it; '' where nobody did
     UniqueConstraint("tenant_id", "subscription_id", "billing_at", "type", "slot"),
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "credits_id"),
     Index(None, "seller_id", "series", "sequence"),

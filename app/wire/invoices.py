@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from app.domain.events import instant_text
 from app.domain.ids import public_id, tenant_of
-from app.domain.invoices import Invoice, InvoiceLine, Party, due, is_overdue
+from app.domain.invoices import Invoice, InvoiceLine, Party, Remarks, due, is_overdue
 from app.domain.money import amount_text, divide, plain
 from app.domain.periods import Period
 from app.domain.projections import LineProjection
@@ -53,6 +54,7 @@ def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
             {"id": item.invoice_id, "number": item.number, "issued_at": instant_text(item.issued_at)}
             for item in invoice.references
         ],
+        **remarks_to_wire(invoice.remarks),
     }  # fmt: skip
 
 
@@ -87,7 +89,13 @@ def line_to_wire(line: InvoiceLine, currency: str) -> dict[str, Any]:
             {"description": item.description, "amount": amount_text(item.amount, currency)} for item in line.allowances
         ],
         "reopens_usage": line.reopens_usage,
+        "credits": line.trace["credits"]["line"] if "credits" in line.trace else None,
     }  # fmt: skip
+
+
+def remarks_to_wire(remarks: Remarks) -> dict[str, str | None]:
+    """What a person wrote on the document; null where nobody did."""
+    return {name: text or None for name, text in asdict(remarks).items()}
 
 
 def price_text(price: Any) -> str:

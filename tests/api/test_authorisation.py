@@ -372,6 +372,12 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(asked("/v1/invoices/{issued}/discard"), "own", (409,)),),
     ),
     Route(
+        "POST", "/v1/invoices/{id}/credit-notes", ("finance",),
+        (Ask(told("/v1/invoices/{issued}/credit-notes", lambda _: {"reason": "a test", "amount": "0.01"}), "refused",
+             (201,)),),
+    ),
+    Route("GET", "/v1/invoices/{id}/credit-notes", ("read",), (about_invoice("/credit-notes"),)),
+    Route(
         "POST", "/v1/credit-grants", ("finance",),
         (
             Ask(

@@ -284,6 +284,10 @@ _RULES = (
     r"another allowance has the key .*", r"more is committed .*", r"the key 'true-up' is kept .*",
     r"a factor lies between .*", r"it is the invoice of another tenant",
     r"(a quantity of units|an amount of credit) is above 0 .*",
+    r"this invoice has no line '.*'", r"(line \w+: .*|more than is left of the document, .*)",
+    r"Of all lines taxed at .*",
+    r"an amount over the document does not .*", r"a line is credited by quantity or by amount.*",
+    r"only a whole document is issued again", r"what is issued again is billed again", r"the line '.*' stands here .*",
 )  # fmt: skip
 _RULE = re.compile("|".join(_RULES), re.DOTALL)
 _EXPONENT = re.compile(rb"[0-9][eE][+-]?[0-9]")

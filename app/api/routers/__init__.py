@@ -1,8 +1,19 @@
 """The routes of /v1, by noun."""
 
-from app.api.routers import alerts, billing, catalog, coupons, credit, events, invoices, simulations, usage
+from app.api.routers import (
+    alerts,
+    billing,
+    catalog,
+    coupons,
+    credit,
+    credit_notes,
+    events,
+    invoices,
+    simulations,
+    usage,
+)
 
 ROUTERS = (
-    catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router, credit.router,
-    coupons.router, simulations.router,
+    catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router,
+    credit_notes.router, credit.router, coupons.router, simulations.router,
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from app.api.answers import json_answer
 from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, place_after, require
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
+from app.api.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from app.api.parameters import choice_parameter, known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import CREDIT_GRANT_ID, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
 from app.domain.credit import CREDIT_KINDS
-from app.domain.errors import InvalidCursor, InvalidInput, NotAllowed
+from app.domain.errors import InvalidCursor, NotAllowed
 from app.operations import grant_credit
 from app.operations.read_invoices import find_invoice
 from app.operations.resolve_tenant import resolve_tenant
@@ -27,30 +27,16 @@ router = Router(prefix="/v1", tags=["credit"])
 
 _GRANT = path_parameter("id", CREDIT_GRANT_ID)
 _USES_SHOWN = 100
-_MAX_IDEMPOTENCY_KEY = 255
 _OF_GRANT = {
     "grant": link("get_credit_grant", "The grant with its uses.", path__id="$response.body#/id"),
     "uses": link("get_credit_grant_uses", "All its uses.", path__id="$response.body#/id"),
     "void": link("post_credit_grant_void", "Void what is left of it.", path__id="$response.body#/id"),
 }
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key", "in": "header", "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": _MAX_IDEMPOTENCY_KEY, "pattern": "^[!-~]+$"},
-    "description": "The same request sent again with it makes nothing new, and answers with what it made (200).",
-}  # fmt: skip
 
 
 def _check_unbound(caller: Caller) -> None:
     if caller.tenant_key is not None:
         raise NotAllowed("A key that is bound to a tenant does not grant or void credit.")
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is not None and not re.fullmatch(f"[!-~]{{1,{_MAX_IDEMPOTENCY_KEY}}}", key):
-        detail = f"Idempotency-Key has 1 to {_MAX_IDEMPOTENCY_KEY} characters of ASCII, and no space"
-        raise InvalidInput.at("Idempotency-Key", detail)
-    return key
 
 
 @router.post(
@@ -60,13 +46,13 @@ def _idempotency_key(request: Request) -> str | None:
         {200: Answer("It was made before, by a request with this Idempotency-Key", ref("CreditGrant"),
                      links=_OF_GRANT),
          201: Answer("The grant", ref("CreditGrant"), links=_OF_GRANT)},
-        409, 422, body={JSON: ref("CreditGrantSent")}, parameters=[_IDEMPOTENCY_KEY],
+        409, 422, body={JSON: ref("CreditGrantSent")}, parameters=[IDEMPOTENCY_KEY],
     ),
 )  # fmt: skip
 async def post_credit_grant(request: Request, caller: Caller = Depends(require("finance"))) -> Response:
     """Grants credit to a tenant: promotional, prepaid in money, or prepaid in units of a meter."""
     _check_unbound(caller)
-    wish, key = grant_from_wire(await json_body(request)), _idempotency_key(request)
+    wish, key = grant_from_wire(await json_body(request)), idempotency_key(request)
 
     def work() -> Response:
         made = grant_credit.grant_credit(database(request), wish, idempotency_key=key, now=now(request))

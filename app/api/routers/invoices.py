@@ -48,7 +48,8 @@ _LINE = path_parameter("line", {"type": "string"}, "ln_1")
 _STATES = ("draft", "issued")
 
 
-def _wire(request: Request, stored: StoredInvoice) -> dict[str, Any]:
+def document_to_wire(request: Request, stored: StoredInvoice) -> dict[str, Any]:
+    """The document as it is shown now."""
     return invoice_to_wire(stored.invoice, today=_today(stored, now(request)))
 
 
@@ -56,7 +57,7 @@ def _today(stored: StoredInvoice, moment: datetime) -> date:
     return local_date(moment, ZoneInfo(stored.invoice.time_zone))
 
 
-def _of_invoice(source: str) -> dict[str, Any]:
+def links_of_invoice(source: str) -> dict[str, Any]:
     """What can be asked of the document whose id stands at `source`."""
     return {
         "document": link("get_invoice", "The document.", path__id=source),
@@ -79,7 +80,7 @@ _LINE_LINKS = {
     "/invoices",
     **described(
         "read",
-        {200: Answer("A page of documents", ref("Invoices"), links=_of_invoice("$response.body#/data/0/id") | {
+        {200: Answer("A page of documents", ref("Invoices"), links=links_of_invoice("$response.body#/data/0/id") | {
             "next": link("get_invoices", "The next page.", query__cursor="$response.body#/next_cursor")})},
         400, 422,
         parameters=[
@@ -109,7 +110,7 @@ async def get_invoices(
 
     shown, more = await run_in_threadpool(work)
     cursor = encode_cursor(f"{shown[-1].place.invoice_id.hex} {shown[-1].place.tenant_id.hex}") if more else None
-    return json_answer({"data": [_wire(request, stored) for stored in shown], "next_cursor": cursor})
+    return json_answer({"data": [document_to_wire(request, stored) for stored in shown], "next_cursor": cursor})
 
 
 def _filter(request: Request, caller: Caller) -> InvoiceFilter | None:
@@ -188,13 +189,13 @@ async def get_invoice_file(
 async def get_invoice(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """One document."""
     stored = await run_in_threadpool(find_invoice, database(request), id, caller)
-    return json_answer(_wire(request, stored))
+    return json_answer(document_to_wire(request, stored))
 
 
 @router.post(
     "/invoices/{id}/issue",
     **described(
-        "finance", {200: Answer("The issued document", ref("Invoice"), links=_of_invoice("$response.body#/id"))},
+        "finance", {200: Answer("The issued document", ref("Invoice"), links=links_of_invoice("$response.body#/id"))},
         404, 409, 503, parameters=[_INVOICE],
     ),
 )  # fmt: skip
@@ -208,7 +209,7 @@ async def post_issue(id: str, request: Request, caller: Caller = Depends(require
         metrics.DOCUMENTS.labels(issued.invoice.type).inc()
         return issued
 
-    return json_answer(_wire(request, await run_in_threadpool(work)))
+    return json_answer(document_to_wire(request, await run_in_threadpool(work)))
 
 
 @router.post(
@@ -243,7 +244,7 @@ _TEXT = "text/plain"
     "/invoices/{id}/lines/{line}/explanation",
     **described(
         "read",
-        {200: Answer("The explanation", ref("Explanation"), other={_TEXT: {"type": "string"}})}, 404, 422,
+        {200: Answer("The explanation", ref("Explanation"), other={_TEXT: {"type": "string"}})}, 404, 409, 422,
         parameters=[
             _INVOICE, _LINE,
             {"name": "window", "in": "query", "schema": one_of(_WINDOWS) | {"default": "day"},
@@ -292,7 +293,7 @@ async def get_line_events(
         stored = find_invoice(database(request), id, caller)
         wanted = _line(stored, line)
         found = list_line_events(database(request), stored, wanted, after=after, limit=page.limit)
-        usage = wanted.trace["usage"]
+        usage = wanted.trace.get("usage", {"count": 0, "identity_sum": 0})
         cursor = None
         if found.next is not None:
             cursor = encode_cursor(f"{instant_text(found.next[0])} {found.next[1].hex()}")

@@ -13,6 +13,7 @@ Kind = Literal[
     "unit", "tier", "tier_flat", "package", "flat", "percentage", "percentage_tier", "per_event", "event_minimum",
     "event_maximum", "cell", "time_rate", "other", "unpriced", "capacity", "dynamic", "reserved", "reserved_share",
     "overage", "maximum", "minimum", "commitment", "commitment_overage", "plan_minimum",
+    "credited",
 ]  # fmt: skip
 
 OF_MEASURED_USE: frozenset[Kind] = frozenset(
@@ -35,6 +36,7 @@ _TEXTS: dict[Kind, str] = {
     "reserved_share": "reserved, share of the period", "overage": "overage",
     "maximum": "maximum", "minimum": "minimum", "commitment": "commitment",
     "commitment_overage": "beyond the commitment", "plan_minimum": "minimum of the plan",
+    "credited": "credited",
 }  # fmt: skip
 
 

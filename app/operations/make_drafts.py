@@ -1,0 +1,100 @@
+"""How lines become the draft of a document: shared by closing, crediting and whatever else a person makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.credit import CreditUse
+from app.domain.ids import new_id, public_id
+from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals, turned
+from app.domain.money import ZERO
+from app.domain.periods import Period
+from app.domain.tax import TaxGroup
+from app.domain.tenants import Tenant
+from app.operations.billing_books import Books, party
+from app.operations.issue_invoice import issue_draft
+from app.operations.use_credit import promotional_uses
+from app.storage import invoice_store, tenant_store
+from app.storage.invoice_store import Place, StoredInvoice
+
+
+def place_of(
+    books: Books, at: datetime, *, slot: str = "", credits_id: UUID | None = None,
+    known: Mapping[UUID | None, UUID] | None = None,
+) -> Place:  # fmt: skip
+    """Where the document belongs; it takes on the id of the draft in whose place it comes."""
+    subscription = books.subscription
+    invoice_id = (known or {}).get(credits_id) or new_id()
+    return Place(
+        subscription.tenant_id, invoice_id, books.seller.tenant_id, subscription.subscription_id, at, slot, credits_id
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Who sells and who buys, as tenants stand now."""
+
+    seller: Tenant
+    buyer: Tenant
+
+    @property
+    def currency(self) -> str:
+        return self.buyer.currency
+
+
+def sides_of(connection: Connection, place: Place) -> Sides:
+    """Those of a document: who issued an invoice credits it, also when another tenant is the operator by now."""
+    seller, buyer = (tenant_store.find_by_id(connection, one) for one in (place.seller_id, place.tenant_id))
+    assert seller is not None and buyer is not None, "a tenant stays"
+    return Sides(seller, buyer)
+
+
+def invoice_of(
+    connection: Connection, sides: Books | Sides, lines: Sequence[InvoiceLine], period: Period, place: Place, *,
+    original: StoredInvoice | None = None,
+) -> Invoice:  # fmt: skip
+    """The draft of an invoice, less the promotional credit that it takes; a credit note where all in all something is
+    owed to the buyer, for an invoice is never negative."""
+    if sum((line.amount for line in lines), ZERO) < 0:
+        return document_of(sides, "credit_note", [turned(line) for line in lines], period, place, original=original)
+    uses = promotional_uses(
+        connection, place.tenant_id, lines, currency=sides.currency, at=place.billing_at
+    )  # fmt: skip
+    return document_of(sides, "invoice", lines, period, place, original=original, allowances=uses)
+
+
+def document_of(
+    sides: Books | Sides, type: InvoiceType, lines: Sequence[InvoiceLine], period: Period, place: Place, *,
+    original: StoredInvoice | None = None, allowances: tuple[CreditUse, ...] = (), credited: tuple[TaxGroup, ...] = (),
+) -> Invoice:  # fmt: skip
+    """The draft of a document with these lines. It cites the `original`, where it concerns one; `credited` is what
+    earlier notes on that took back."""
+    numbered = numbered_lines(lines)
+    currency, buyer = sides.currency, sides.buyer
+    net, groups, total = totals(numbered, currency, allowances=allowances, credited=credited)
+    return Invoice(
+        id=public_id("inv", place.tenant_id, place.invoice_id), type=type, status="draft", seller=party(sides.seller),
+        buyer=party(buyer), currency=currency, language=buyer.language, time_zone=buyer.time_zone,
+        period=period, lines=numbered, net=net, tax=groups, total=total,
+        references=() if original is None else (reference_to(original.invoice),), allowances=allowances,
+    )  # fmt: skip
+
+
+def reference_to(invoice: Invoice) -> Reference:
+    """An issued invoice, as another document cites it."""
+    assert invoice.issued_at is not None
+    return Reference(invoice.id, invoice.number, invoice.issued_at)
+
+
+def save_document(
+    connection: Connection, draft: Invoice, place: Place, *, issue: bool, now: datetime, terms_days: int
+) -> StoredInvoice:
+    """The draft as it was saved, or issued where that is asked."""
+    invoice_store.save_draft(connection, draft, place, now)
+    stored = StoredInvoice(draft, place, None)
+    return issue_draft(connection, stored, now=now, terms_days=terms_days) if issue else stored
