@@ -28,8 +28,9 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
-    "billed_charges", "billing_books", "catalog_change", "due_lines", "find_due", "frozen_use", "keep_events",
-    "list_unpriced", "make_drafts", "measure_parts", "meter_standing", "next_document", "rate_period", "read_usage",
+    "billed_charges", "billing_books", "catalog_change", "due_lines", "export_filters", "find_due", "frozen_use",
+    "keep_events", "list_unpriced", "make_drafts", "measure_parts", "meter_standing", "next_document", "rate_period",
+    "read_usage",
     "resolve_tenant", "settle_shared", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
@@ -52,6 +53,7 @@ OPERATIONS_CALLING_OTHERS = {
         for noun in ("alert", "coupon", "meter", "plan", "resource", "subscription", "tax_rate", "tenant")
     ),
     ("apply_catalog", "publish_plan"),
+    ("publish_plan", "put_plan"),
     ("run_catalog_jobs", "catch_up_meters"),
     ("watch_alerts", "check_alerts"),
     ("run_catalog_jobs", "release_quarantine"),

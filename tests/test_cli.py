@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -402,3 +403,27 @@ def test_simulate_compares_a_plan_in_a_file_and_writes_nothing_down(database_url
         assert database.read(lambda connection: job_store.unfinished(connection, (run_simulations.JOB_KIND,))) == []
     finally:
         database.close()
+
+
+def test_documents_are_exported_to_a_file_that_is_whole_or_not_there(sqlite_url: str, tmp_path: Path) -> None:
+    """One invoice of 2.18 for 7.25 kWh at 0.30, as CSV on stdout, as a workbook, as compressed FOCUS data."""
+    with service(sqlite_url) as api:
+        set_up(api, [PER_UNIT], start="2026-10-01")
+        api.post("/v1/events", [event("1")])
+        api.bill("2026-11-01T00:00:00Z")
+        served = api.call("GET", "/v1/exports/documents.csv").text
+    told = run("export", "documents", "--from", "2026-11-23", "--seller", "garage", url=sqlite_url)
+    assert told.stdout == served.replace("\r\n", "\n")
+    assert ",2.18," in told.stdout
+    book, focus = tmp_path / "lines.xlsx", tmp_path / "focus.csv.gz"
+    told = run("export", "lines", "--output", str(book), url=sqlite_url)
+    assert (told.stdout, told.stderr) == ("", f"{book.stat().st_size} bytes in {book}\n")
+    assert book.read_bytes()[:2] == b"PK"
+    run("export", "focus", "--output", str(focus), "--quiet", "--type", "invoice", url=sqlite_url)
+    assert gzip.decompress(focus.read_bytes()).startswith(b"BilledCost,BillingAccountId")
+    assert run("export", "documents", "--to", "2026-11-23", url=sqlite_url).stdout.count("\n") == 1
+    for wrong in (("--format", "xml"), ("--from", "monday"), ("--currency", "euro")):
+        run("export", "documents", *wrong, url=sqlite_url, expect=2)
+    assert "nobody" in run("export", "documents", "--buyer", "nobody", url=sqlite_url, expect=1).stderr
+    run("export", "documents", "--output", str(tmp_path / "none" / "x.csv"), url=sqlite_url, expect=1)
+    assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["focus.csv.gz"]

@@ -319,6 +319,11 @@ def listing(
     return _stored(connection, query.order_by(invoices.c.invoice_id, invoices.c.tenant_id).limit(limit))
 
 
+def stored_by(connection: Connection, query: sa.Select[Any]) -> list[StoredInvoice]:
+    """The documents that a query of all columns of `invoices` finds, whole and in its order."""
+    return _stored(connection, query)
+
+
 def in_series(connection: Connection, seller_id: UUID, *, after: int, limit: int) -> list[StoredInvoice]:
     """The seller's issued documents in order of issue, those past the sequence number `after`."""
     query = sa.select(invoices).where(

@@ -208,7 +208,9 @@ invoices = _table(
     _text("remarks", ""),  # JSON of what a person wrote on it; '' where nobody did
     UniqueConstraint("tenant_id", "subscription_id", "billing_at", "type", "slot"),
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "credits_id"),
-    Index(None, "seller_id", "series", "sequence"),
+    Index(None, "seller_id", "series", "sequence"), Index(None, "issued_at", "sequence", "invoice_id"),
+    Index(None, "seller_id", "issued_at", "sequence", "invoice_id"),
+    Index(None, "tenant_id", "issued_at", "sequence", "invoice_id"),
 )  # fmt: skip
 
 invoice_lines = _table(

@@ -8,6 +8,7 @@ is the other tenant's.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -19,6 +20,7 @@ from typing import Any, Literal
 from urllib.parse import unquote_plus, urlencode
 from uuid import UUID
 
+import openpyxl  # type: ignore[import-untyped]
 import pypdf
 import pytest
 import sqlalchemy as sa
@@ -191,6 +193,28 @@ def open_to_all(method: str, path: str) -> Route:
     return Route(method, path, (), (Ask(asked(path), "shared"),))
 
 
+EXPORTED_BY = (
+    "from", "to", "issued_from", "issued_to", "period_start", "period_end", "type", "currency", "seller", "buyer",
+    "tenant",
+)  # fmt: skip
+
+
+def exported(what: str, first: str, second: str, *more: str) -> Route:
+    """A bound key is not told whether there is a tenant that it has no business with: nothing of it is exported."""
+    path = f"/v1/exports/{what}"
+    return Route(
+        "GET", f"{path}.{{format}}", ("finance", "read"),
+        (
+            Ask(asked(f"{path}.{first}"), "listed"),
+            Ask(asked(f"{path}.{second}"), "listed"),
+            Ask(asked(f"{path}.{first}", buyer="{tenant}"), "own", hidden=(200,)),
+            Ask(asked(f"{path}.{first}", seller="{tenant}"), "own", hidden=(200,)),
+            Ask(asked(f"{path}.{second}", tenant="{tenant}", **{"from": "2026-01-01"}), "own", hidden=(200,)),
+        ),
+        (*EXPORTED_BY, *more),
+    )  # fmt: skip
+
+
 EMPTY = {"missing": (200,), "hidden": (200,)}  # a filter that finds nothing, whether it is hidden or not there
 
 BUT_HEAD: tuple[Route, ...] = (
@@ -339,6 +363,9 @@ BUT_HEAD: tuple[Route, ...] = (
         ),
         ("status", "type", "buyer", "seller", "number", "period_start"),
     ),
+    exported("documents", "csv", "xlsx"),
+    exported("lines", "csv", "xlsx"),
+    exported("focus", "csv", "csv.gz", "service_category"),
     Route(
         "GET", "/v1/invoices/{id}", ("read",),
         (about_invoice(""), about_invoice("", "draft"), about_invoice("", "credit")),
@@ -739,11 +766,17 @@ PASSING = ("x-request-id", "date")  # headers that are another at each request
 
 
 def told_by(answer: Any) -> str:
-    """All that the answer says: its body, a PDF's text, what its cursor holds, and its headers."""
+    """All that the answer says: its body, the text of a PDF or a workbook, what its cursor holds, and its headers."""
     parts = [f"{name}: {value}" for name, value in answer.headers.items() if name not in PASSING]
     if answer.headers.get("content-type") == "application/pdf":
         parts += [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(answer.content)).pages]
         return "\n".join(parts)
+    if answer.headers.get("content-type", "").endswith("spreadsheetml.sheet"):
+        book = openpyxl.load_workbook(io.BytesIO(answer.content))
+        parts += [str(cell) for sheet in book for row in sheet.iter_rows(values_only=True) for cell in row]
+        return "\n".join(parts)
+    if answer.headers.get("content-type") == "application/gzip":
+        return "\n".join([*parts, gzip.decompress(answer.content).decode()])
     cursor = re.search(r'"next_cursor":"([^"]+)"', answer.text)
     if cursor:
         parts.append(base64.urlsafe_b64decode(cursor.group(1) + "==").decode())

@@ -8,6 +8,7 @@ from app.api.routers import (
     credit,
     credit_notes,
     events,
+    exports,
     invoices,
     simulations,
     usage,
@@ -15,5 +16,5 @@ from app.api.routers import (
 
 ROUTERS = (
     catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router,
-    credit_notes.router, credit.router, coupons.router, simulations.router,
+    credit_notes.router, credit.router, coupons.router, simulations.router, exports.router,
 )  # fmt: skip

@@ -1,0 +1,118 @@
+"""`quotepart export`: issued documents as files for other programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.terminal import Quiet, bar, err, fail, instant, opened
+from app.documents.focus import SERVICE_CATEGORIES
+from app.domain.callers import Caller
+from app.domain.exports import Bound, ExportWish
+from app.domain.money import CURRENCY_DECIMALS
+from app.operations.export_documents import FORMATS, Table, count_documents, export_documents
+from app.operations.export_filters import export_filter
+from app.settings import Settings
+
+commands = typer.Typer()
+
+_EVERYTHING = Caller(frozenset({"admin"}))
+
+
+class What(StrEnum):
+    documents = "documents"
+    lines = "lines"
+    focus = "focus"
+
+
+class DocumentType(StrEnum):
+    invoice = "invoice"
+    credit_note = "credit_note"
+    statement = "statement"
+
+
+@commands.command()
+def export(
+    what: Annotated[What, typer.Argument(help="what is wanted")],
+    from_: Annotated[
+        str | None, typer.Option("--from", help="issued at or after: a date of the seller, or an instant")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="issued before: the same")] = None,
+    format: Annotated[str | None, typer.Option(help="csv, csv.gz or xlsx; otherwise as --output ends, or csv")] = None,
+    output: Annotated[Path | None, typer.Option(help="the file to write; otherwise stdout")] = None,
+    period_start: Annotated[str | None, typer.Option(help="only documents whose period starts there or later")] = None,
+    period_end: Annotated[str | None, typer.Option(help="only documents whose period ends there or earlier")] = None,
+    seller: Annotated[str | None, typer.Option(help="only what this tenant sells")] = None,
+    buyer: Annotated[str | None, typer.Option(help="only what this tenant buys")] = None,
+    tenant: Annotated[str | None, typer.Option(help="only what this tenant sells or buys")] = None,
+    type: Annotated[DocumentType | None, typer.Option(help="only documents of this type")] = None,
+    currency: Annotated[str | None, typer.Option(help="only documents in this currency")] = None,
+    service_category: Annotated[str, typer.Option(help="for focus: the ServiceCategory of every row")] = "Other",
+    quiet: Quiet = False,
+) -> None:
+    """Write issued documents, their lines, or FOCUS 1.2 data as a file for another program."""
+    table: Table = what.value
+    chosen: Any = format or _format_of(output, FORMATS[table])
+    if chosen not in FORMATS[table]:
+        raise typer.BadParameter(f"{what} comes as {', '.join(FORMATS[table])}", param_hint="--format")
+    if service_category not in SERVICE_CATEGORIES:
+        raise typer.BadParameter(f"one of {', '.join(SERVICE_CATEGORIES)}", param_hint="--service-category")
+    if currency is not None and currency not in CURRENCY_DECIMALS:
+        raise typer.BadParameter("an ISO 4217 code", param_hint="--currency")
+    wish = ExportWish(
+        bound(from_), bound(to), bound(period_start), bound(period_end), None if type is None else type.value,
+        currency, seller, buyer, tenant,
+    )  # fmt: skip
+    with opened(Settings.from_environment()) as database:
+        wanted = export_filter(database, wish, _EVERYTHING)
+        with bar(quiet=quiet) as shown:
+            task = shown.add_task("documents", total=count_documents(database, wanted))
+            chunks = export_documents(
+                database, table, chosen, wanted, service_category=service_category,
+                progress=lambda documents: shown.advance(task, documents),
+            )  # fmt: skip
+            written = write(chunks, output)
+    if output is not None and not quiet:
+        err.print(f"{written} bytes in {output}", markup=False, soft_wrap=True)
+
+
+def bound(text: str | None) -> Bound | None:
+    """The date or the instant that an option names."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text) if len(text) == len("2026-11-01") else instant(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is no date") from error
+
+
+def write(chunks: Iterable[bytes], output: Path | None) -> int:
+    """How many bytes were written: to a file that takes its name once it is whole, or to stdout."""
+    written = 0
+    if output is None:
+        for chunk in chunks:
+            written += sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        return written
+    unfinished = output.with_name(f"{output.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            for chunk in chunks:
+                written += file.write(chunk)
+        unfinished.replace(output)
+    except OSError as error:
+        fail(f"cannot write {output}: {error.strerror}")
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return written
+
+
+def _format_of(output: Path | None, formats: tuple[str, ...]) -> str:
+    named = "" if output is None else output.name
+    return next((one for one in sorted(formats, key=len, reverse=True) if named.endswith(f".{one}")), formats[0])
