@@ -9,7 +9,8 @@ from time import perf_counter
 
 from app.documents.invoice_pdf import render_pdf
 from app.domain.charge_models import Component
-from app.domain.invoices import Address, Invoice, InvoiceLine, Party
+from app.domain.invoices import Invoice, InvoiceLine
+from app.domain.parties import Address, Party
 from app.domain.periods import Period
 from app.domain.tax import TaxRate, group_tax
 

@@ -18,11 +18,13 @@ from app.domain.credit import CREDIT_KINDS
 from app.domain.entitlement import REFUSALS
 from app.domain.events import MAX_TEXT_LENGTH, QUARANTINE_REASONS
 from app.domain.expressions import MAX_LENGTH
+from app.domain.legal_checks import DOCUMENT_KINDS
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
+from app.domain.parties import REFERENCE_NAMES, VAT_REGIMES
 from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
-from app.domain.tax import CATEGORIES
+from app.domain.tax import CATEGORIES, SUPPLIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
@@ -33,6 +35,18 @@ from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
+from app.wire.parties import (
+    BASE64,
+    COLOUR,
+    DIGEST,
+    LOGO_TYPES,
+    MAX_CONTACTS,
+    MAX_LOGO_BYTES,
+    MAX_PURCHASE_ORDERS,
+    MAX_TERM_DAYS,
+    MAX_TERM_TEXT,
+    SCHEME,
+)  # fmt: skip
 from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 
@@ -174,31 +188,98 @@ PROBLEM = shown(
 ADDRESS = sent(
     {"line1": text(), "postcode": text(40), "city": text(), "country": COUNTRY}, {"line2": text()}
 )  # fmt: skip
-LEGAL = sent({"name": text()}, {"registration": text(100), "vat_number": text(50), "address": ADDRESS})
+CAPITAL = sent({"amount": number(15, 15), "currency": CURRENCY})
+ELECTRONIC_ADDRESS = sent(
+    {"scheme": {"type": "string", "pattern": SCHEME}, "id": text()},
+    description="Where e-invoices go: `scheme` is a code of the list of electronic addresses (EAS), such as 0225.",
+)
+PAYMENT_TERMS = sent(
+    {"days": {"type": "integer", "minimum": 0, "maximum": MAX_TERM_DAYS}}, {"end_of_month": BOOLEAN},
+    description="Due so many days after issue, and then at the end of that month where `end_of_month` says so.",
+)  # fmt: skip
+_EMAIL: Schema = text() | {"pattern": r"^[^@\s]+@[^@\s]+$"}
+_CONTACT: dict[str, Schema] = {"name": text(), "email": _EMAIL, "phone": text()}
+CONTACT: Schema = {
+    "anyOf": [
+        sent({needed: schema}, {name: other for name, other in _CONTACT.items() if name != needed})
+        for needed, schema in _CONTACT.items()
+    ]
+}
+_MEDIA_TYPE = one_of(LOGO_TYPES)
+LOGO: Schema = {
+    "anyOf": [
+        sent({"media_type": _MEDIA_TYPE, "data": {"type": "string", "pattern": BASE64, "maxLength": 90_000}},
+             {"digest": {"type": "string", "maxLength": 64}}),
+        sent({"media_type": _MEDIA_TYPE, "digest": {"type": "string", "pattern": DIGEST}}),
+    ],
+    "description": f"A PNG or an SVG as base64, at most {MAX_LOGO_BYTES // 1024} KiB; or, as answers show it, the "
+    "`digest` of one that is kept.",
+}  # fmt: skip
+_TERM = text(MAX_TERM_TEXT)
+LEGAL = sent(
+    {"name": text()},
+    {
+        "registration": text(100), "siret": text(50), "vat_number": text(50), "address": ADDRESS, "legal_form": text(),
+        "share_capital": CAPITAL, "register": text(), "register_town": text(), "vat_regime": one_of(VAT_REGIMES),
+        "electronic_address": ELECTRONIC_ADDRESS, "iban": text(50), "bic": text(20), "payment_terms": PAYMENT_TERMS,
+        "penalty_terms": _TERM, "discount_terms": _TERM, "recovery_terms": _TERM,
+        "contacts": {"type": "array", "items": CONTACT, "maxItems": MAX_CONTACTS}, "logo": LOGO,
+        "colour": {"type": "string", "pattern": COLOUR},
+    },
+)  # fmt: skip
+REFERENCES: dict[str, Schema] = {name: text(100) for name in REFERENCE_NAMES}
+PURCHASE_ORDER = sent(
+    {"number": text(100)}, {"valid_from": DAY, "valid_to": DAY, "cap": AMOUNT},
+    description="An order of the tenant: good for what is issued from `valid_from` to `valid_to`, both days included, "
+    "and for a net of `cap` in all.",
+)  # fmt: skip
 SUBJECT = {"anyOf": [text(), sent({"subject": text()}, {"from": INSTANT})]}
 TENANT_SENT = sent(
     {"name": text(), "currency": CURRENCY, "time_zone": ZONE},
     {
         "key": OWN_KEY, "language": one_of(LANGUAGES), "operator": BOOLEAN, "tax": KEY, "legal": LEGAL,
         "subjects": {"type": "array", "items": SUBJECT, "maxItems": MAX_ITEMS},
+        "billing_address": ADDRESS, "delivery_address": ADDRESS, "bill_to": KEY, "parent": KEY,
+        "purchase_orders": {"type": "array", "items": PURCHASE_ORDER, "maxItems": MAX_PURCHASE_ORDERS},
+        "purchase_order_required": BOOLEAN, **REFERENCES, "missing": {"readOnly": True}, "invalid": {"readOnly": True},
     },
     examples=[{"name": "Acme SAS", "currency": "EUR", "time_zone": "Europe/Paris", "language": "fr",
                "legal": {"name": "Acme SAS", "registration": "552100554", "address": {
                    "line1": "1 rue de la Paix", "postcode": "75002", "city": "Paris", "country": "FR"}},
                "subjects": ["user-17", "station-9"]}],
 )  # fmt: skip
+_ADDRESS_SHOWN = shown({"line1": text(), "postcode": text(), "city": text(), "country": COUNTRY}, {"line2": text()})
+_REFERENCES_SHOWN: dict[str, Schema] = {name: {"type": "string"} for name in REFERENCE_NAMES}
+_PARTY_SHOWN: dict[str, Schema] = {
+    **{name: {"type": "string"} for name in (
+        "registration", "siret", "vat_number", "legal_form", "register", "register_town", "iban", "bic",
+        "penalty_terms", "discount_terms", "recovery_terms", "colour")},
+    "address": _ADDRESS_SHOWN, "share_capital": shown({"amount": DECIMAL, "currency": CURRENCY}),
+    "vat_regime": one_of(VAT_REGIMES), "electronic_address": shown({"scheme": text(), "id": text()}),
+    "contacts": {"type": "array", "items": shown({}, {name: {"type": "string"} for name in _CONTACT})},
+    "logo": shown({"media_type": _MEDIA_TYPE, "digest": {"type": "string", "pattern": DIGEST}}),
+}  # fmt: skip
+_LEGAL_SHOWN = _PARTY_SHOWN | {
+    "payment_terms": shown({"days": {"type": "integer"}, "end_of_month": BOOLEAN}),
+}
 TENANT = shown(
     {
         "key": KEY, "name": {"type": "string"}, "currency": CURRENCY, "time_zone": ZONE,
         "language": one_of(LANGUAGES), "operator": BOOLEAN, "tax": nullable(KEY),
-        "legal": nullable(shown({"name": text()}, {
-            "registration": text(), "vat_number": text(),
-            "address": shown({"line1": text(), "postcode": text(), "city": text(), "country": COUNTRY},
-                             {"line2": text()}),
-        })),
+        "legal": nullable(shown({"name": text()}, _LEGAL_SHOWN)),
         "subjects": {"type": "array", "items": {"anyOf": [
             {"type": "string"}, shown({"subject": {"type": "string"}, "from": INSTANT})]}},
-    }
+        "missing": shown({}, {kind: {"type": "array", "items": {"type": "string"}} for kind in DOCUMENT_KINDS},
+                         description="The fields that each kind of document needs and that are not set."),
+        "invalid": {"type": "array", "items": shown({"field": {"type": "string"}, "detail": {"type": "string"}}),
+                    "description": "What is surely wrong, and would make an e-invoice be refused."},
+    },
+    {
+        "billing_address": _ADDRESS_SHOWN, "delivery_address": _ADDRESS_SHOWN, "bill_to": KEY, "parent": KEY,
+        "purchase_orders": {"type": "array", "items": shown(
+            {"number": text()}, {"valid_from": DAY, "valid_to": DAY, "cap": DECIMAL})},
+        "purchase_order_required": BOOLEAN, **_REFERENCES_SHOWN,
+    },
 )  # fmt: skip
 
 RESOURCE_SENT = sent(
@@ -565,7 +646,7 @@ SUBSCRIPTION_SENT = sent(
         "key": OWN_KEY, "end": DAY_OR_INSTANT, "overrides": OVERRIDES, "version": PINNED_VERSION,
         "changes": {"type": "array", "maxItems": MAX_CHANGES, "items": sent(
             {"plan": KEY, "at": DAY_OR_INSTANT}, {"version": PINNED_VERSION, "overrides": OVERRIDES})},
-        "trial": TRIAL, "trial_end": {"readOnly": True}, "late_usage": LATE_USAGE,
+        "trial": TRIAL, "trial_end": {"readOnly": True}, "late_usage": LATE_USAGE, **REFERENCES,
     },
     examples=[{"tenant": "acme", "plan": "standard", "start": "2026-01-01", "end": None, "version": None,
                "overrides": {"charges": {"energy": {"allowance": "20", "discount": {"percent": "10"}}}}}],
@@ -580,7 +661,8 @@ SUBSCRIPTION = shown(
             "at": DAY_OR_INSTANT, "plan": KEY, "version": nullable(VERSION), "overrides": _OVERRIDES_SHOWN})},
         "trial": nullable(TRIAL_SHOWN), "trial_end": nullable(DAY_OR_INSTANT),
         "late_usage": shown({"policy": one_of(LATE_POLICIES), "horizon_days": nullable({"type": "integer"})}),
-    }
+    },
+    _REFERENCES_SHOWN,
 )  # fmt: skip
 
 # --- alerts ----------------------------------------------------------------------------------------------------------
@@ -799,23 +881,22 @@ APPLIED_COUPON_ID: Schema = {"type": "string", "pattern": "^ac_[0-9a-v]{52}$"}
 CREDIT_GRANT_ID: Schema = {"type": "string", "pattern": "^cg_[0-9a-v]{52}$"}
 DOCUMENT_TYPES = ("invoice", "credit_note", "statement")
 _TAX = {"category": one_of(CATEGORIES), "rate": DECIMAL}
-_PARTY = shown(
-    {"key": KEY, "name": {"type": "string"}},
-    {"registration": {"type": "string"}, "vat_number": {"type": "string"},
-     "address": {"type": "object", "additionalProperties": {"type": "string"}}},
-)  # fmt: skip
+_EXEMPTION = {"exemption": shown({"reason": {"type": "string"}}, {"code": {"type": "string"}},
+                                 description="Why there is no VAT; `code` is of the VATEX list.")}  # fmt: skip
+_PARTY = shown({"key": KEY, "name": {"type": "string"}}, _PARTY_SHOWN | {"billing_address": _ADDRESS_SHOWN})
 _DISCOUNTED = shown({"description": {"type": "string"}, "amount": DECIMAL})
 LINE = shown(
     {
         "id": {"type": "string"}, "kind": {"type": "string"}, "subscription": KEY, "charge": KEY,
         "description": {"type": "string"}, "period": PERIOD, "quantity": DECIMAL, "unit": {"type": "string"},
-        "amount": DECIMAL, "tax": shown(_TAX),
+        "amount": DECIMAL, "tax": shown(_TAX, _EXEMPTION),
         "components": {"type": "array", "items": shown({
             "description": {"type": "string"}, "kind": {"type": "string"}, "quantity": DECIMAL, "unit_price": DECIMAL,
             "amount": DECIMAL})},
         "allowances": {"type": "array", "items": _DISCOUNTED}, "reopens_usage": BOOLEAN,
         "credits": {"type": ["string", "null"]},
     },
+    {"supply": one_of(SUPPLIES), **_REFERENCES_SHOWN},
     description="`amount` is the sum of the components less the allowances. `credits` is the line of the invoice that "
     "a credit note by hand takes back.",
 )  # fmt: skip
@@ -828,15 +909,23 @@ _DOCUMENT: dict[str, Schema] = {
         {"description": {"type": "string"}, "amount": DECIMAL, "tax": shown(_TAX), "credit_grant": CREDIT_GRANT_ID}),
         "description": "Promotional credit, which lowers the net before tax; on a credit note what goes back to it."},
     "net": DECIMAL,
-    "tax": {"type": "array", "items": shown(_TAX | {"base": DECIMAL, "amount": DECIMAL})}, "total": DECIMAL,
+    "tax": {"type": "array", "items": shown(_TAX | {"base": DECIMAL, "amount": DECIMAL}, _EXEMPTION)},
+    "total": DECIMAL,
     "paid": DECIMAL, "credited": DECIMAL, "due": DECIMAL, "overdue": BOOLEAN, "hash": {"type": ["string", "null"]},
     "previous_hash": {"type": ["string", "null"]},
     "references": {"type": "array", "items": shown(
         {"id": INVOICE_ID, "number": {"type": "string"}, "issued_at": INSTANT})},
     **{name: {"type": ["string", "null"]} for name in ("reason", "reference", "note", "purchase_order")},
 }  # fmt: skip
+_DETAILS: dict[str, Schema] = {
+    **{name: {"type": "string"} for name in REFERENCE_NAMES[1:]}, "delivery_address": _ADDRESS_SHOWN,
+    "accounting_tax": shown(
+        {"currency": CURRENCY, "amount": DECIMAL, "rate": DECIMAL, "source": {"type": "string"}, "date": DAY},
+        description="The VAT in the currency in which the seller declares it, where that is another one."),
+}  # fmt: skip
 INVOICE = shown(
     {"id": INVOICE_ID, "status": one_of(("draft", "issued"))} | _DOCUMENT,
+    _DETAILS,
     description="In a draft `number`, `issued_at`, `due_date` and the hashes are null.",
 )
 CREDIT_NOTE_SENT = sent(
@@ -864,7 +953,9 @@ _PROJECTION = shown(
     description="How each line was taken: its use until now, extrapolated to the end of its stretch; as measured, "
     "where the meter does not add up over time; a stretch that has ended or not begun; a fixed amount; a correction.",
 )  # fmt: skip
-PREVIEW = shown({"id": {"type": "null"}, "status": one_of(("preview",))} | _DOCUMENT, {"projection": _PROJECTION})
+PREVIEW = shown(
+    {"id": {"type": "null"}, "status": one_of(("preview",))} | _DOCUMENT, _DETAILS | {"projection": _PROJECTION}
+)
 _STATEMENT = shown(
     {"title": {"type": "string"}, "formula": {"type": "string"}, "text": {"type": "string"}},
     description="What was done, the same in numbers, and both together.",

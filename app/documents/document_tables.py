@@ -13,8 +13,9 @@ from decimal import Decimal
 from app.documents.tables import Cell, Number, Row
 from app.domain.events import instant_text
 from app.domain.exports import signed
-from app.domain.invoices import Invoice, InvoiceLine, Party, due
+from app.domain.invoices import Invoice, InvoiceLine, due
 from app.domain.money import amount_text, plain
+from app.domain.parties import Party
 from app.domain.periods import local_date, parse_zone
 
 DOCUMENT_COLUMNS = (

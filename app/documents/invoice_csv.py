@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.documents.csv_cells import safe_text as _text
-from app.domain.invoices import Invoice, InvoiceLine, Party
+from app.domain.invoices import Invoice, InvoiceLine
 from app.domain.money import amount_text, plain, round_amount
+from app.domain.parties import Party
 from app.domain.periods import local_date, parse_zone
 from app.domain.tax import TaxRate
 

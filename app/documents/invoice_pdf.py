@@ -22,8 +22,9 @@ from app.documents import wording
 from app.documents.wording import TEXTS, Language
 from app.domain.charge_models import Component
 from app.domain.charge_models.components import IN_THE_UNIT, OF_MEASURED_USE
-from app.domain.invoices import Invoice, InvoiceLine, Party
+from app.domain.invoices import Invoice, InvoiceLine
 from app.domain.money import ZERO, round_amount
+from app.domain.parties import Party
 from app.domain.periods import local_date, parse_zone
 
 _TEMPLATE = Path(__file__).with_name("invoice.typ")

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 from app.domain.charge_models import Component
 from app.domain.charge_models.components import IN_PERCENT
-from app.domain.invoices import Address, Invoice, InvoiceLine, Reference
+from app.domain.invoices import Invoice, InvoiceLine, Reference
 from app.domain.money import CURRENCY_DECIMALS, amount_text, plain
+from app.domain.parties import Address
 from app.domain.periods import Period, local_date, start_of_day
 from app.domain.tax import TaxGroup, TaxRate
 

@@ -150,6 +150,18 @@ class EventAlreadyCancelled(Conflict):
     slug = "event-already-cancelled"
 
 
+class PurchaseOrderRequired(Conflict):
+    """The buyer takes no document without a purchase order, and has none that is good for this one."""
+
+    slug = "purchase-order-required"
+
+
+class PurchaseOrderNotUsable(Conflict):
+    """The purchase order that a document names is out of date, or less is left of it than the document is about."""
+
+    slug = "purchase-order-not-usable"
+
+
 class CannotBill(Conflict):
     """A period cannot be billed as the catalog stands: there is no operator, or no tax rate that applies."""
 

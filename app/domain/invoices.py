@@ -13,32 +13,28 @@ from typing import Any, Literal
 from app.domain.charge_models import Component, keep_component
 from app.domain.credit import CreditUse
 from app.domain.events import instant_text
+from app.domain.kept_parties import keep_party, keep_references, keep_set
 from app.domain.money import ZERO, plain, round_amount
+from app.domain.parties import NO_REFERENCES, REFERENCE_NAMES, Address, BuyerReferences, Party
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
-from app.domain.tax import TaxGroup, TaxRate, group_tax
+from app.domain.tax import Supply, TaxGroup, TaxRate, group_tax
 
 InvoiceType = Literal["invoice", "credit_note", "statement"]
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    line1: str
-    postcode: str
-    city: str
-    country: str
-    line2: str = ""
+class AccountingTax:
+    """The VAT of a document in the currency in which its seller declares it (EN 16931, BT-6 and BT-111).
 
+    `rate` is what one unit of the document's currency was worth in `currency` on `date`, by the word of `source`.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Party:
-    """A tenant's legal data as of issue. Absent texts are ''."""
-
-    key: str
-    name: str
-    registration: str = ""
-    vat_number: str = ""
-    address: Address | None = None
+    currency: str
+    amount: Decimal
+    rate: Decimal
+    source: str
+    date: date
 
 
 BY_HAND = ("credits", "standing", "waived")
@@ -52,6 +48,8 @@ class InvoiceLine:
     `kind` is `charge` (a period billed for the first time), `difference` (late use of a period billed before) or
     `credit`. What is billed for the first time may stand on a credit note too, where more is owed to the buyer than by
     it. `trace` is what the line was computed from, JSON-ready: `explain` renders it, `audit` computes it anew.
+    `supply` is what was sold, as VAT sees it ('': a service); `references` are the buyer's that the document as a whole
+    does not have.
     """
 
     id: str
@@ -68,6 +66,8 @@ class InvoiceLine:
     reopens_usage: bool = False
     subscription: str = ""
     trace: dict[str, Any] = field(default_factory=dict)
+    supply: Supply | Literal[""] = ""
+    references: BuyerReferences = NO_REFERENCES
 
     @property
     def is_rated(self) -> bool:
@@ -92,12 +92,11 @@ class Reference:
 @dataclass(frozen=True, slots=True)
 class Remarks:
     """What a person wrote on a document as a whole: why a credit note was written and to what it refers, a note to the
-    buyer, the buyer's order number. Absent texts are ''."""
+    buyer. Absent texts are ''."""
 
     reason: str = ""
     reference: str = ""
     note: str = ""
-    purchase_order: str = ""
 
 
 NO_REMARKS = Remarks()
@@ -105,7 +104,12 @@ NO_REMARKS = Remarks()
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A draft (no number, no hash) or an issued document; `credited` and `paid` stand outside the hashed content."""
+    """A draft (no number, no hash) or an issued document; `credited` and `paid` stand outside the hashed content.
+
+    Of what the buyer wants to read on it, absent texts are ''. `delivery_address` is where the buyer was served, where
+    that is another place than its own address; `accounting_tax` is there where the seller declares its VAT in another
+    currency.
+    """
 
     id: str
     type: InvoiceType
@@ -130,6 +134,13 @@ class Invoice:
     remarks: Remarks = NO_REMARKS
     paid: Decimal = Decimal(0)
     credited: Decimal = Decimal(0)
+    purchase_order: str = ""
+    buyer_reference: str = ""
+    contract_reference: str = ""
+    project_reference: str = ""
+    cost_centre: str = ""
+    delivery_address: Address | None = None
+    accounting_tax: AccountingTax | None = None
 
 
 def turned(line: InvoiceLine) -> InvoiceLine:
@@ -174,7 +185,7 @@ def _less_credited(group: TaxGroup, before: TaxGroup | None, currency: str) -> T
     if before is None:
         return group
     cumulative = round_amount((before.base + group.base) * group.rate / 100, currency)
-    return TaxGroup(group.category, group.rate, group.base, cumulative - before.amount)
+    return replace(group, amount=cumulative - before.amount)
 
 
 # --- what is fixed at issue -------------------------------------------------------------------------------------------
@@ -183,17 +194,33 @@ def _less_credited(group: TaxGroup, before: TaxGroup | None, currency: str) -> T
 def content(invoice: Invoice) -> dict[str, Any]:
     """All of an issued document that may never change, JSON-ready; numbers as plain text, instants in UTC."""
     return {
-        "id": invoice.id, "type": invoice.type, "number": invoice.number, "seller": _party(invoice.seller),
-        "buyer": _party(invoice.buyer), "currency": invoice.currency, "language": invoice.language,
+        "id": invoice.id, "type": invoice.type, "number": invoice.number, "seller": keep_party(invoice.seller),
+        "buyer": keep_party(invoice.buyer), "currency": invoice.currency, "language": invoice.language,
         "time_zone": invoice.time_zone, "period": _period(invoice.period),
         "issued_at": invoice.issued_at and instant_text(invoice.issued_at),
         "due_date": invoice.due_date and invoice.due_date.isoformat(),
         "lines": [line_content(line) for line in invoice.lines], "net": plain(invoice.net),
-        "tax": [[group.category, plain(group.rate), plain(group.base), plain(group.amount)] for group in invoice.tax],
+        "tax": [keep_group(group) for group in invoice.tax],
         "total": plain(invoice.total),
         "references": [[item.invoice_id, item.number, instant_text(item.issued_at)] for item in invoice.references],
         "previous_hash": invoice.previous_hash,
-    } | _allowances_content(invoice.allowances) | _remarks_content(invoice.remarks)  # fmt: skip
+    } | _allowances_content(invoice.allowances) | _remarks_content(invoice.remarks) | keep_details(invoice)  # fmt: skip
+
+
+def keep_group(group: TaxGroup) -> list[Any]:
+    """[category, rate, base, amount], and the exemption where there is one."""
+    kept: list[Any] = [group.category, plain(group.rate), plain(group.base), plain(group.amount)]
+    return kept if group.exemption is None else [*kept, keep_set(group.exemption)]
+
+
+_DETAILS = (*REFERENCE_NAMES, "delivery_address", "accounting_tax")
+
+
+def keep_details(invoice: Invoice) -> dict[str, Any]:
+    """What few documents have, each only where it is set: documents from before there was such a field keep their
+    hash."""
+    values = ((name, getattr(invoice, name)) for name in _DETAILS)
+    return {name: keep_set(value) for name, value in values if value not in ("", None)}
 
 
 def _allowances_content(allowances: tuple[CreditUse, ...]) -> dict[str, Any]:
@@ -222,7 +249,15 @@ def line_content(line: InvoiceLine) -> dict[str, Any]:
         "components": [keep_component(item) for item in line.components],
         "allowances": [[item.description, plain(item.amount)] for item in line.allowances],
         "reopens_usage": line.reopens_usage, "trace": sha256(_canonical(line.trace)).hexdigest(),
-    }  # fmt: skip
+    } | keep_line_details(line)  # fmt: skip
+
+
+def keep_line_details(line: InvoiceLine) -> dict[str, Any]:
+    """What few lines have, each only where it is set."""
+    exemption = {} if line.tax.exemption is None else {"exemption": keep_set(line.tax.exemption)}
+    supply = {"supply": line.supply} if line.supply else {}
+    references = {} if line.references == NO_REFERENCES else {"references": keep_references(line.references)}
+    return exemption | supply | references
 
 
 def line_digest(line: InvoiceLine) -> bytes:
@@ -237,10 +272,6 @@ def content_hash(invoice: Invoice) -> str:
 
 def _canonical(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _party(party: Party) -> dict[str, Any]:
-    return asdict(party)
 
 
 def _period(period: Period) -> list[str]:

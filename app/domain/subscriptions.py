@@ -15,6 +15,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.domain.errors import FieldProblem
+from app.domain.parties import NO_REFERENCES, BuyerReferences
 from app.domain.periods import Period, local_date, start_of_day
 from app.domain.plans import OVERRIDABLE, PlanCharge, PlanTerms, PlanVersion, charge_problems
 
@@ -91,7 +92,7 @@ class Subscription:
 
     `start_date` is the local date of the start: what anniversaries are counted from. `tenant` and `plan` are keys.
     Until `trial_end` nothing is charged; `trial_days` is its own number of days, None where the plan's holds. Changes
-    are in order of time.
+    are in order of time. `references` are what its documents say to the buyer in place of what the tenant wants on all.
     """
 
     tenant_id: UUID
@@ -109,6 +110,7 @@ class Subscription:
     trial_end: datetime | None = None
     trial_end_date: date | None = None
     late_usage: LateUsage = BILL_LATE_USAGE
+    references: BuyerReferences = NO_REFERENCES
 
     @property
     def plans(self) -> set[str]:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from app.domain.events import EARLIEST
 from app.domain.ids import NOBODY
-from app.domain.invoices import Address
+from app.domain.parties import NO_REFERENCES, Address, BuyerReferences, Legal, PurchaseOrder
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = ("en", "fr")
@@ -25,13 +25,24 @@ RESOURCE_KINDS: tuple[ResourceKind, ...] = ("saas", "cloud", "equipment", "space
 
 
 @dataclass(frozen=True, slots=True)
-class Legal:
-    """What the law wants on a document. Absent texts are ''; an address is complete or None."""
+class Buying:
+    """How a tenant wants to be billed.
 
-    name: str
-    registration: str = ""
-    vat_number: str = ""
-    address: Address | None = None
+    `billing_address` is where documents go, `delivery_address` where it is served, None where that is its legal one.
+    `bill_to` is the key of the tenant that pays for it, `parent` of the one that it belongs to; '' for none. Nothing
+    may be issued without a purchase order where one is required.
+    """
+
+    billing_address: Address | None = None
+    delivery_address: Address | None = None
+    bill_to: str = ""
+    parent: str = ""
+    references: BuyerReferences = NO_REFERENCES
+    purchase_orders: tuple[PurchaseOrder, ...] = ()
+    purchase_order_required: bool = False
+
+
+PLAIN_BUYING = Buying()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,7 @@ class Tenant:
     operator: bool = False
     default_tax: str = ""
     legal: Legal | None = None
+    buying: Buying = PLAIN_BUYING
 
 
 @dataclass(frozen=True, slots=True)

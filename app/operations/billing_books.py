@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,8 +14,9 @@ from sqlalchemy.engine import Connection
 
 from app.domain.billing import BillingPeriod, Versions, extend_instants, period_between
 from app.domain.errors import CannotBill, NotFound
-from app.domain.invoices import InvoiceLine, Party
+from app.domain.invoices import InvoiceLine
 from app.domain.meters import Meter
+from app.domain.parties import REFERENCE_NAMES, BuyerReferences, Party, buyer_party, seller_party
 from app.domain.periods import Period, local_date
 from app.domain.plans import PlanCharge
 from app.domain.subscriptions import Subscription, terms_in_force
@@ -158,13 +160,19 @@ def charge_line(books: Books, item: Billable, rated: RatedCharge, tax: TaxRate) 
     )  # fmt: skip
 
 
-def party(tenant: Tenant) -> Party:
-    """The tenant's legal data as a document names it; its plain name where it gave no legal one."""
-    legal = tenant.legal
-    if legal is None:
-        return Party(tenant.key, tenant.name)
-    address = legal.address
-    return Party(
-        tenant.key, legal.name or tenant.name, legal.registration, legal.vat_number,
-        address,
-    )  # fmt: skip
+def seller_of(tenant: Tenant) -> Party:
+    """The tenant as its documents name it."""
+    return seller_party(tenant.key, tenant.name, tenant.legal)
+
+
+def buyer_of(tenant: Tenant) -> Party:
+    """The tenant as documents to it name it."""
+    return buyer_party(tenant.key, tenant.name, tenant.legal, billing_address=tenant.buying.billing_address)
+
+
+def said_to_buyer(buyer: Tenant, references: BuyerReferences) -> dict[str, Any]:
+    """Where the buyer is served and what it wants to read, as fields of `Invoice`; `references` go before those that it
+    wants on all documents."""
+    found = references.over(buyer.buying.references)
+    fields: dict[str, Any] = {name: getattr(found, name) for name in REFERENCE_NAMES}
+    return fields | {"delivery_address": buyer.buying.delivery_address}

@@ -80,6 +80,7 @@ def _wish(subscription: Subscription, changes: tuple[ChangeWish, ...]) -> Subscr
     return SubscriptionWish(
         subscription.key, subscription.tenant, subscription.plan, subscription.start, subscription.end,
         subscription.pinned_version, subscription.overrides, changes, subscription.trial_days, subscription.late_usage,
+        subscription.references,
     )  # fmt: skip
 
 

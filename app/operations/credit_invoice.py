@@ -23,7 +23,7 @@ from app.domain.money import ZERO
 from app.domain.rating.results import NOTHING, Result, negated, together
 from app.domain.tax import summed_groups
 from app.operations.billed_charges import billed_charges
-from app.operations.billing_books import books_of, party
+from app.operations.billing_books import books_of, buyer_of, seller_of
 from app.operations.correct_period import Correction, difference_line, due_at
 from app.operations.make_drafts import invoice_of, reference_to, save_document, sides_of
 from app.operations.rate_period import result_of, result_to_trace
@@ -121,7 +121,7 @@ def _draft(
     sides = sides_of(connection, place)
     return replace(
         invoice, id=public_id("inv", place.tenant_id, place.invoice_id), type="credit_note", status="draft",
-        seller=party(sides.seller), buyer=party(sides.buyer), lines=numbered, net=net, tax=groups, total=total,
+        seller=seller_of(sides.seller), buyer=buyer_of(sides.buyer), lines=numbered, net=net, tax=groups, total=total,
         number="", issued_at=None, due_date=None, hash="", previous_hash="", references=(reference_to(invoice),),
         allowances=allowances, remarks=replace(invoice.remarks, reason=wish.reason, reference=wish.reference, note=""),
         paid=ZERO, credited=ZERO,
@@ -164,10 +164,9 @@ def _reissue(
         return None
     own = replace(place, invoice_id=new_id(), slot=f"{REISSUE}{note.place.invoice_id.hex}")
     draft = invoice_of(connection, sides_of(connection, place), lines, original.invoice.period, own, original=original)
-    remarks = Remarks(note=original.invoice.remarks.note, purchase_order=original.invoice.remarks.purchase_order)
-    return save_document(
-        connection, replace(draft, remarks=remarks), own, issue=True, now=now, terms_days=terms_days
-    )  # fmt: skip
+    remarks, order = Remarks(note=original.invoice.remarks.note), original.invoice.purchase_order
+    again = replace(draft, remarks=remarks, purchase_order=order)
+    return save_document(connection, again, own, issue=True, now=now, terms_days=terms_days)
 
 
 def _lines_again(connection: Connection, original: StoredInvoice) -> list[InvoiceLine]:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from app.domain.invoices import content_hash
 from app.domain.periods import local_date
+from app.operations.choose_order import with_purchase_order
 from app.operations.use_credit import book_coupons, book_issued
 from app.storage import invoice_store, tenant_store
 from app.storage.invoice_store import SeriesState, StoredInvoice
@@ -32,8 +33,8 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     sequence = series.sequence + 1 if year == series.year else 1
     due_date = day + timedelta(days=terms_days) if draft.invoice.type == "invoice" else None
     numbered = replace(
-        draft.invoice, status="issued", number=f"{year}-{sequence:06}", issued_at=issued_at, due_date=due_date,
-        previous_hash=series.last_hash,
+        with_purchase_order(connection, draft, day=day), status="issued", number=f"{year}-{sequence:06}",
+        issued_at=issued_at, due_date=due_date, previous_hash=series.last_hash,
     )  # fmt: skip
     issued = replace(numbered, hash=content_hash(numbered))
     moved = SeriesState(year, sequence, series.total + 1, issued.hash, issued_at)

@@ -13,10 +13,11 @@ from app.domain.credit import CreditUse
 from app.domain.ids import new_id, public_id
 from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals, turned
 from app.domain.money import ZERO
+from app.domain.parties import NO_REFERENCES
 from app.domain.periods import Period
 from app.domain.tax import TaxGroup
 from app.domain.tenants import Tenant
-from app.operations.billing_books import Books, party
+from app.operations.billing_books import Books, buyer_of, said_to_buyer, seller_of
 from app.operations.issue_invoice import issue_draft
 from app.operations.use_credit import promotional_uses
 from app.storage import invoice_store, tenant_store
@@ -74,14 +75,17 @@ def document_of(
 ) -> Invoice:  # fmt: skip
     """The draft of a document with these lines. It cites the `original`, where it concerns one; `credited` is what
     earlier notes on that took back."""
+    references = sides.subscription.references if isinstance(sides, Books) else NO_REFERENCES
     numbered = numbered_lines(lines)
     currency, buyer = sides.currency, sides.buyer
     net, groups, total = totals(numbered, currency, allowances=allowances, credited=credited)
     return Invoice(
-        id=public_id("inv", place.tenant_id, place.invoice_id), type=type, status="draft", seller=party(sides.seller),
-        buyer=party(buyer), currency=currency, language=buyer.language, time_zone=buyer.time_zone,
+        id=public_id("inv", place.tenant_id, place.invoice_id), type=type, status="draft",
+        seller=seller_of(sides.seller), buyer=buyer_of(buyer), currency=currency,
+        language=buyer.language, time_zone=buyer.time_zone,
         period=period, lines=numbered, net=net, tax=groups, total=total,
         references=() if original is None else (reference_to(original.invoice),), allowances=allowances,
+        **said_to_buyer(buyer, references),
     )  # fmt: skip
 
 

@@ -18,9 +18,10 @@ from app.domain.errors import CannotBill, NotFound
 from app.domain.ids import NOBODY, public_id
 from app.domain.invoices import Invoice, InvoiceLine, numbered_lines, totals, turned
 from app.domain.money import ZERO
+from app.domain.parties import NO_REFERENCES
 from app.domain.periods import Period
 from app.domain.projections import LineProjection
-from app.operations.billing_books import Books, books_of, party
+from app.operations.billing_books import Books, books_of, buyer_of, said_to_buyer, seller_of
 from app.operations.next_document import next_document
 from app.operations.rate_period import projected_line
 from app.operations.use_credit import promotional_uses
@@ -84,8 +85,7 @@ def _preview(
     net, groups, total = totals(numbered, currency, allowances=credit)
     return Invoice(
         id=public_id("inv", tenant_id, NOBODY), type="credit_note" if is_owed_to_buyer else "invoice", status="draft",
-        seller=party(books.seller),
-        buyer=party(books.buyer), currency=currency, language=books.buyer.language,
+        seller=seller_of(books.seller), buyer=buyer_of(books.buyer), currency=currency, language=books.buyer.language,
         time_zone=books.buyer.time_zone, period=whole, lines=numbered, net=net, tax=groups, total=total,
-        allowances=credit,
+        allowances=credit, **said_to_buyer(books.buyer, NO_REFERENCES),
     )  # fmt: skip

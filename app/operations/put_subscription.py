@@ -197,7 +197,7 @@ def _wanted(wish: SubscriptionWish, gathered: _Gathered, starts: list[datetime])
         key=wish.key, tenant=wish.tenant, plan=wish.plan, start=start, end=end,
         start_date=before.start_date if before and keeps_start else local_date(start, zone),
         pinned_version=wish.version, overrides=wish.overrides, trial_days=wish.trial_days,
-        late_usage=wish.late_usage,
+        late_usage=wish.late_usage, references=wish.references,
     )  # fmt: skip
     return _with_changes(_with_trial(wanted, gathered), wish, starts[1:], gathered)
 

@@ -29,14 +29,18 @@ def save_tenant(connection: Connection, wish: TenantWish, *, now: datetime, if_m
     check_precondition(if_match, shown)
     _check_operator(connection, wish)
     _check_tax(connection, wish)
+    _check_others(connection, wish)
+    _check_logo(connection, wish)
     if before is not None and before.currency != wish.currency:
         _check_currency_free(connection, before)
     tenant = Tenant(
         before.tenant_id if before else new_id(), wish.key, wish.name, wish.currency, wish.time_zone, wish.language,
-        wish.operator, wish.default_tax, wish.legal,
+        wish.operator, wish.default_tax, wish.legal, wish.buying,
     )  # fmt: skip
     moved = _moved_subjects(connection, wish, tenant, now=now)
 
+    if wish.logo is not None:
+        tenant_store.keep_logo(connection, wish.logo)
     if tenant != before:
         tenant_store.save(connection, tenant)
     for subject, history in moved.items():
@@ -60,6 +64,43 @@ def _check_operator(connection: Connection, wish: TenantWish) -> None:
 def _check_tax(connection: Connection, wish: TenantWish) -> None:
     if wish.default_tax and catalog_store.find_tax_rate(connection, wish.default_tax) is None:
         raise InvalidInput.at("#/tax", f"There is no tax rate {wish.default_tax!r}.")
+
+
+def _check_others(connection: Connection, wish: TenantWish) -> None:
+    """Who pays pays in its own name, in one currency; nobody belongs to itself, by whatever detour."""
+    buying = wish.buying
+    if buying.bill_to:
+        payer = _other(connection, "bill_to", buying.bill_to)
+        if payer.currency != wish.currency:
+            raise InvalidInput.at("#/bill_to", f"is in {payer.currency}, the tenant in {wish.currency}")
+        if payer.buying.bill_to:
+            raise InvalidInput.at("#/bill_to", f"is billed to {payer.buying.bill_to!r} itself")
+    for served in tenant_store.billed_to(connection, wish.key):
+        if buying.bill_to:
+            raise InvalidInput.at("#/bill_to", f"the tenant pays for {served.key!r}: it is billed itself")
+        if served.currency != wish.currency:
+            raise InvalidInput.at("#/currency", f"the tenant pays for {served.key!r}, in {served.currency}")
+    above = buying.parent
+    while above:
+        if above == wish.key:
+            raise InvalidInput.at("#/parent", "the tenant would belong to itself")
+        above = _other(connection, "parent", above).buying.parent
+
+
+def _other(connection: Connection, name: str, key: str) -> Tenant:
+    found = tenant_store.find(connection, key)
+    if found is None:
+        raise InvalidInput.at(f"#/{name}", f"There is no tenant {key!r}.")
+    return found
+
+
+def _check_logo(connection: Connection, wish: TenantWish) -> None:
+    name = None if wish.legal is None else wish.legal.logo
+    if name is None or wish.logo is not None:
+        return
+    kept = tenant_store.find_logo(connection, name)
+    if kept is None or kept.name != name:
+        raise InvalidInput.at("#/legal/logo/digest", "no picture of this type is kept under this digest: send its data")
 
 
 def _check_currency_free(connection: Connection, tenant: Tenant) -> None:

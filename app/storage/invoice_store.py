@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Literal
@@ -20,18 +20,21 @@ from app.domain.events import instant_text, parse_instant
 from app.domain.ids import public_id
 from app.domain.invoices import (
     NO_REMARKS,
-    Address,
+    AccountingTax,
     Invoice,
     InvoiceLine,
-    Party,
     Reference,
     Remarks,
+    keep_details,
+    keep_group,
+    keep_line_details,
     line_digest,
-)
+)  # fmt: skip
+from app.domain.kept_parties import keep_party, read_address, read_party, read_references
 from app.domain.money import ZERO, plain
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
-from app.domain.tax import TaxGroup, TaxRate
+from app.domain.tax import Exemption, TaxGroup, TaxRate
 from app.storage.credit_store import paid_totals
 from app.storage.tables import invoice_files, invoice_lines, invoices, number_series
 from app.storage.upserts import insert_missing
@@ -73,12 +76,14 @@ def save_draft(connection: Connection, invoice: Invoice, place: Place, now: date
     connection.execute(
         invoices.insert().values(
             tenant_id=place.tenant_id, invoice_id=place.invoice_id, type=invoice.type, status="draft",
-            seller_id=place.seller_id, seller=_party_text(invoice.seller), buyer=_party_text(invoice.buyer),
+            seller_id=place.seller_id, seller=_kept_text(keep_party(invoice.seller)),
+            buyer=_kept_text(keep_party(invoice.buyer)),
             currency=invoice.currency, language=invoice.language, time_zone=invoice.time_zone,
             period_start=period.start, period_end=period.end, net=invoice.net, tax=_tax_text(invoice.tax),
             total=invoice.total, subscription_id=place.subscription_id, billing_at=place.billing_at, slot=place.slot,
             credits_id=place.credits_id, references=_references_text(invoice.references), created_at=now,
             allowances=_allowances_text(invoice.allowances), remarks=_remarks_text(invoice.remarks),
+            purchase_order=invoice.purchase_order, details=_details_text(keep_details(invoice)),
         )
     )  # fmt: skip
     rows = [_line_values(place, position, line) for position, line in enumerate(invoice.lines, 1)]
@@ -108,6 +113,7 @@ def _line_values(place: Place, position: int, line: InvoiceLine) -> dict[str, An
         "allowances": json.dumps([[item.description, plain(item.amount)] for item in line.allowances]),
         "reopens_usage": line.reopens_usage, "trace": json.dumps(line.trace, ensure_ascii=False),
         "credits_id": place.credits_id, "digest": line_digest(line),
+        "details": _details_text(keep_line_details(line)),
     }  # fmt: skip
 
 
@@ -163,6 +169,7 @@ def save_issued(connection: Connection, issued: Invoice, place: Place, series: S
         .values(
             status="issued", series=SERIES, number=issued.number, sequence=series.total, issued_at=issued.issued_at,
             due_date=issued.due_date, hash=issued.hash, previous_hash=issued.previous_hash,
+            purchase_order=issued.purchase_order, details=_details_text(keep_details(issued)),
         )
     )  # fmt: skip
     connection.execute(
@@ -364,6 +371,15 @@ def credited_totals(connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -
     return taken
 
 
+def net_under_order(connection: Connection, tenant_id: UUID, purchase_order: str) -> Decimal:
+    """The net of all that was issued to the tenant under the order, less what credit notes took back."""
+    query = sa.select(invoices.c.type, invoices.c.net).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.purchase_order == purchase_order, invoices.c.status == "issued"
+    )
+    rows = connection.execute(query)
+    return sum((-row.net if row.type == "credit_note" else row.net for row in rows), ZERO)
+
+
 def _stored(connection: Connection, query: sa.Select[Any]) -> list[StoredInvoice]:
     rows = list(connection.execute(query).mappings())
     keys = [(row["tenant_id"], row["invoice_id"]) for row in rows]
@@ -393,14 +409,17 @@ def _lines(
 
 def _line(row: RowMapping) -> InvoiceLine:
     kind: Literal["charge", "difference", "credit"] = row["kind"]
+    details = json.loads(row["details"] or "{}")
+    exemption = _exemption(details.get("exemption"))
     return InvoiceLine(
         id=f"ln_{row['position']}", charge=row["charge"], description=row["description"],
         period=Period(row["period_start"], row["period_end"]), quantity=row["quantity"], unit=row["unit"],
-        amount=row["amount"], tax=TaxRate(row["tax_category"], row["tax_rate"]),
+        amount=row["amount"], tax=TaxRate(row["tax_category"], row["tax_rate"], exemption),
         components=components_from(json.loads(row["components"])),
         allowances=tuple(Allowance(text, Decimal(amount)) for text, amount in json.loads(row["allowances"])),
         kind=kind, reopens_usage=row["reopens_usage"], subscription=row["subscription"],
-        trace=json.loads(row["trace"]),
+        trace=json.loads(row["trace"]), supply=details.get("supply", ""),
+        references=read_references(details.get("references", {})),
     )  # fmt: skip
 
 
@@ -412,30 +431,52 @@ def _stored_invoice(
         row["credits_id"],
     )  # fmt: skip
     invoice = Invoice(
-        id=invoice_public_id(place), type=row["type"], status=row["status"], seller=_party(row["seller"]),
-        buyer=_party(row["buyer"]), currency=row["currency"], language=row["language"], time_zone=row["time_zone"],
+        id=invoice_public_id(place), type=row["type"], status=row["status"],
+        seller=read_party(json.loads(row["seller"])), buyer=read_party(json.loads(row["buyer"])),
+        currency=row["currency"], language=row["language"], time_zone=row["time_zone"],
         period=Period(row["period_start"], row["period_end"]), lines=lines, net=row["net"],
-        tax=tuple(TaxGroup(c, Decimal(r), Decimal(b), Decimal(a)) for c, r, b, a in json.loads(row["tax"])),
+        tax=tuple(map(_group, json.loads(row["tax"]))),
         total=row["total"], number=row["number"], issued_at=row["issued_at"], due_date=row["due_date"],
         hash=row["hash"], previous_hash=row["previous_hash"],
         references=tuple(Reference(i, n, parse_instant(t)) for i, n, t in json.loads(row["references"])),
-        allowances=_allowances(row["allowances"]), remarks=_remarks(row["remarks"]),
+        allowances=_allowances(row["allowances"]), remarks=_remarks(row["remarks"]), **_details(row["details"]),
     )  # fmt: skip
     return StoredInvoice(replace(invoice, credited=credited, paid=paid), place, row["sequence"])
 
 
-def _party_text(party: Party) -> str:
-    return json.dumps(asdict(party), ensure_ascii=False)
+def _kept_text(kept: Any) -> str:
+    return json.dumps(kept, ensure_ascii=False)
 
 
-def _party(text: str) -> Party:
-    fields = json.loads(text)
-    address = fields.pop("address")
-    return Party(**fields, address=None if address is None else Address(**address))
+def _details_text(kept: dict[str, Any]) -> str:
+    return _kept_text(kept) if kept else ""
+
+
+def _details(text: str) -> dict[str, Any]:
+    """The same as fields of `Invoice`."""
+    fields: dict[str, Any] = json.loads(text or "{}")
+    if "delivery_address" in fields:
+        fields["delivery_address"] = read_address(fields["delivery_address"])
+    if "accounting_tax" in fields:
+        kept = fields["accounting_tax"]
+        fields["accounting_tax"] = AccountingTax(
+            kept["currency"], Decimal(kept["amount"]), Decimal(kept["rate"]), kept["source"],
+            date.fromisoformat(kept["date"]),
+        )  # fmt: skip
+    return fields
 
 
 def _tax_text(groups: Iterable[TaxGroup]) -> str:
-    return json.dumps([[g.category, plain(g.rate), plain(g.base), plain(g.amount)] for g in groups])
+    return _kept_text([keep_group(group) for group in groups])
+
+
+def _group(kept: list[Any]) -> TaxGroup:
+    category, rate, base, amount, *exemption = kept
+    return TaxGroup(category, Decimal(rate), Decimal(base), Decimal(amount), _exemption(*exemption))
+
+
+def _exemption(kept: Mapping[str, str] | None = None) -> Exemption | None:
+    return None if kept is None else Exemption(kept.get("code", ""), kept["reason"])
 
 
 def _allowances_text(uses: Iterable[CreditUse]) -> str:

@@ -11,7 +11,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from app.domain.kept_parties import keep_references, read_references
 from app.domain.kept_terms import keep_overrides, read_overrides
+from app.domain.parties import NO_REFERENCES, BuyerReferences
 from app.domain.subscriptions import LateUsage, Overrides, PlanChange, Subscription
 from app.storage.tables import (
     billing_instants,
@@ -109,6 +111,7 @@ def save(connection: Connection, subscription: Subscription) -> None:
         "start_date": subscription.start_date, "pinned_version": subscription.pinned_version,
         "overrides": _overrides_text(subscription.overrides), "trial_days": subscription.trial_days,
         "trial_end": subscription.trial_end, "trial_end_date": subscription.trial_end_date,
+        "references": _references_text(subscription.references),
         "late_policy": subscription.late_usage.policy, "late_horizon_days": subscription.late_usage.horizon_days,
     }  # fmt: skip
     key = (subscription.tenant_id, subscription.subscription_id)
@@ -132,6 +135,10 @@ def save(connection: Connection, subscription: Subscription) -> None:
 
 def _overrides_text(overrides: Overrides) -> str:
     return json.dumps(keep_overrides(overrides), ensure_ascii=False)
+
+
+def _references_text(references: BuyerReferences) -> str:
+    return "" if references == NO_REFERENCES else json.dumps(keep_references(references), ensure_ascii=False)
 
 
 def _forget_changes(connection: Connection, key: SubscriptionId) -> None:
@@ -217,5 +224,5 @@ def _subscription(row: Row[Any], changes: tuple[PlanChange, ...]) -> Subscriptio
     return Subscription(
         row.tenant_id, row.subscription_id, row.key, row.tenant, row.plan, row.start, row.end, row.start_date,
         row.pinned_version, _overrides(row.overrides), changes, row.trial_days, row.trial_end, row.trial_end_date,
-        LateUsage(row.late_policy, row.late_horizon_days),
+        LateUsage(row.late_policy, row.late_horizon_days), read_references(json.loads(row.references or "{}")),
     )  # fmt: skip

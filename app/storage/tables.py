@@ -64,8 +64,15 @@ catalog_version = _table(
 tenants = _table(
     "tenants", "reference", _key("tenant_id", Id), _text("key"), _text("name"), _text("currency"),
     _text("time_zone"), _text("language"), Column("operator", sa.Boolean, nullable=False), _text("default_tax", ""),
-    _text("legal"),  # JSON: name, registration, vat_number, address; '' where none was given
-    UniqueConstraint("key"),
+    _text("legal"),  # JSON: name, registration, vat_number, address, ..; '' where none was given
+    _text("bill_to", ""), _text("parent", ""),  # keys of tenants
+    _text("buying", ""),  # JSON: addresses, references, purchase orders; '' or {} where nothing was said
+    UniqueConstraint("key"), Index(None, "bill_to"),
+)  # fmt: skip
+
+logos = _table(  # pictures that documents show, kept once for good: issued documents name them
+    "logos", "reference", _key("digest", Digest), _text("media_type"),
+    Column("content", sa.LargeBinary, nullable=False),
 )  # fmt: skip
 
 tenant_subjects = _table(  # whose use an event subject is, from when; tenant_id is the nil UUID where it is nobody's
@@ -166,6 +173,7 @@ subscriptions = _table(
     Column("pinned_version", sa.Integer, nullable=True), _text("overrides"),
     Column("trial_days", sa.Integer, nullable=True),  # NULL where the plan's number of days holds
     _instant("trial_end", nullable=True), Column("trial_end_date", sa.Date, nullable=True),
+    _text("references", ""),  # JSON of what the buyer wants to read on its documents
     _text("late_policy", "bill"),  # what becomes of late use of billed periods: bill or report_only
     Column("late_horizon_days", sa.Integer, nullable=True),  # NULL: without limit
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "plan"),
@@ -206,11 +214,13 @@ invoices = _table(
     _text("references"), _instant("created_at"),
     _text("allowances", ""),  # JSON of the credit that lowers the net; '' where there is none
     _text("remarks", ""),  # JSON of what a person wrote on it; '' where nobody did
+    _text("purchase_order", ""),
+    _text("details", ""),  # JSON of what few documents have: other references, delivery, notes, VAT in another currency
     UniqueConstraint("tenant_id", "subscription_id", "billing_at", "type", "slot"),
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "credits_id"),
     Index(None, "seller_id", "series", "sequence"), Index(None, "issued_at", "sequence", "invoice_id"),
     Index(None, "seller_id", "issued_at", "sequence", "invoice_id"),
-    Index(None, "tenant_id", "issued_at", "sequence", "invoice_id"),
+    Index(None, "tenant_id", "issued_at", "sequence", "invoice_id"), Index(None, "tenant_id", "purchase_order"),
 )  # fmt: skip
 
 invoice_lines = _table(
@@ -221,6 +231,7 @@ invoice_lines = _table(
     _text("components"), _text("allowances"), Column("reopens_usage", sa.Boolean, nullable=False), _text("trace"),
     Column("credits_id", Id, nullable=True),  # the invoice whose line of this charge and stretch a credit line lowers
     Column("digest", Digest, nullable=False),
+    _text("details", ""),  # JSON of what few lines have: exemption, supply, references
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
     Index(None, "tenant_id", "subscription_id", "charge"),
 )  # fmt: skip

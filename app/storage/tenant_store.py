@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,9 +12,19 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from app.domain.invoices import Address
-from app.domain.tenants import Claim, History, Legal, Resource, Tenant
-from app.storage.tables import events, resources, subscription_changes, subscriptions, tenant_subjects, tenants
+from app.domain.kept_parties import keep_legal, keep_set, read_address, read_legal, read_order, read_references
+from app.domain.parties import Logo, LogoName
+from app.domain.tenants import Buying, Claim, History, Resource, Tenant
+from app.storage.tables import (
+    events,
+    logos,
+    resources,
+    subscription_changes,
+    subscriptions,
+    tenant_subjects,
+    tenants,
+)  # fmt: skip
+from app.storage.upserts import insert_missing
 
 _CHUNK = 500
 
@@ -42,6 +53,12 @@ def operator(connection: Connection) -> Tenant | None:
     """The tenant that runs the deployment and sells; None where none was named yet."""
     row = connection.execute(sa.select(tenants).where(tenants.c.operator.is_(True))).first()
     return None if row is None else _tenant(row)
+
+
+def billed_to(connection: Connection, key: str) -> list[Tenant]:
+    """The tenants that this one pays for, by key."""
+    query = sa.select(tenants).where(tenants.c.bill_to == key).order_by(tenants.c.key)
+    return [_tenant(row) for row in connection.execute(query)]
 
 
 def all_tenants(connection: Connection) -> list[Tenant]:
@@ -99,7 +116,8 @@ def save(connection: Connection, tenant: Tenant) -> None:
     values = {
         "key": tenant.key, "name": tenant.name, "currency": tenant.currency, "time_zone": tenant.time_zone,
         "language": tenant.language, "operator": tenant.operator, "default_tax": tenant.default_tax,
-        "legal": "" if tenant.legal is None else _legal_text(tenant.legal),
+        "legal": "" if tenant.legal is None else json.dumps(keep_legal(tenant.legal), ensure_ascii=False),
+        "bill_to": tenant.buying.bill_to, "parent": tenant.buying.parent, "buying": _buying_text(tenant.buying),
     }  # fmt: skip
     of_row = tenants.c.tenant_id == tenant.tenant_id
     if not connection.execute(tenants.update().where(of_row).values(**values)).rowcount:
@@ -109,30 +127,37 @@ def save(connection: Connection, tenant: Tenant) -> None:
 def _tenant(row: Row[Any]) -> Tenant:
     return Tenant(
         row.tenant_id, row.key, row.name, row.currency, row.time_zone, row.language, bool(row.operator),
-        row.default_tax, _legal(row.legal),
+        row.default_tax, read_legal(json.loads(row.legal)) if row.legal else None, _buying(row),
     )  # fmt: skip
 
 
-def _legal_text(legal: Legal) -> str:
-    address = legal.address
-    kept = {
-        "name": legal.name, "registration": legal.registration, "vat_number": legal.vat_number,
-        "address": address and {
-            "line1": address.line1, "line2": address.line2, "postcode": address.postcode, "city": address.city,
-            "country": address.country,
-        },
-    }  # fmt: skip
-    return json.dumps(kept, ensure_ascii=False)
+def _buying(row: Row[Any]) -> Buying:
+    kept = json.loads(row.buying or "{}")
+    return Buying(
+        read_address(kept.get("billing_address")), read_address(kept.get("delivery_address")), row.bill_to, row.parent,
+        read_references(kept.get("references", {})), tuple(map(read_order, kept.get("purchase_orders", ()))),
+        kept.get("purchase_order_required", False),
+    )  # fmt: skip
 
 
-def _legal(text: str) -> Legal | None:
-    if not text:
-        return None
-    kept = json.loads(text)
-    address = kept["address"]
-    return Legal(
-        kept["name"], kept["registration"], kept["vat_number"], None if address is None else Address(**address)
-    )
+def _buying_text(buying: Buying) -> str:
+    kept = keep_set(replace(buying, bill_to="", parent=""))
+    return json.dumps({name: value for name, value in kept.items() if value}, ensure_ascii=False)
+
+
+# --- logos -----------------------------------------------------------------------------------------------------------
+
+
+def keep_logo(connection: Connection, logo: Logo) -> None:
+    """Keeps the picture under the digest of its bytes, unless it is kept already."""
+    row = {"digest": bytes.fromhex(logo.name.digest), "media_type": logo.name.media_type, "content": logo.content}
+    insert_missing(connection, logos, [row])
+
+
+def find_logo(connection: Connection, name: LogoName) -> Logo | None:
+    query = sa.select(logos).where(logos.c.digest == bytes.fromhex(name.digest))
+    row = connection.execute(query).first()
+    return None if row is None else Logo(LogoName(name.digest, row.media_type), bytes(row.content))
 
 
 # --- subjects --------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from app.domain.coupons import MAX_COUPON_PERIODS
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.parties import REFERENCE_NAMES, VAT_REGIMES
 from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES
@@ -34,6 +35,17 @@ from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.coupons import MAX_COUPON_CHARGES
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
+from app.wire.parties import (
+    BASE64,
+    COLOUR,
+    DIGEST,
+    LOGO_TYPES,
+    MAX_CONTACTS,
+    MAX_PURCHASE_ORDERS,
+    MAX_TERM_DAYS,
+    MAX_TERM_TEXT,
+    SCHEME,
+)  # fmt: skip
 from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 
@@ -74,7 +86,8 @@ def catalog_schema() -> Schema:
         "properties": sections,
         "$defs": {
             "currency": {"description": "ISO 4217 code of a currency.", "enum": sorted(CURRENCY_DECIMALS)},
-            "tenant": _tenant(), "legal": _legal(), "address": _address(), "resource": _resource(),
+            "tenant": _tenant(), "legal": _legal(), "contact": _contact(), "address": _address(),
+            "purchase_order": _purchase_order(), "resource": _resource(),
             "meter": _meter(), "filter": _filter(), "rounding": _rounding(),
             "conversion": _conversion(), "window": _window(), "tax_rate": _tax_rate(),
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
@@ -205,7 +218,17 @@ def _tenant() -> Schema:
                               {"anyOf": [_text("As events name it."), subject]},
                               maxItems=MAX_ITEMS, uniqueItems=True),
             "tax": _key("The tax rate of charges that name none, where this tenant sells."),
+            "billing_address": _ref("address", "Where documents go, if not to its legal address."),
+            "delivery_address": _ref("address", "Where it is served, if not at its legal address."),
+            "bill_to": _key("The tenant that pays for it."),
+            "parent": _key("The tenant that it belongs to."),
+            "purchase_orders": _list("Its orders; each document names one that covers it.", _ref("purchase_order"),
+                                     maxItems=MAX_PURCHASE_ORDERS),
+            "purchase_order_required": {"description": "True where nothing may be issued without an order.",
+                                        "type": "boolean", "default": False},
+            **_references(),
             "key": _OWN_KEY,
+            **_shown("missing", "invalid"),
         },
     )  # fmt: skip
 
@@ -216,10 +239,67 @@ def _legal() -> Schema:
         required={"name": _text("The registered name.")},
         optional={
             "registration": _text("The registration number, such as a French SIREN.", longest=100),
-            "vat_number": _text("The VAT number.", longest=50, examples=["FR61552100554"]),
+            "siret": _text("The number of the establishment.", longest=50, examples=["73282932000074"]),
+            "vat_number": _text("The VAT number.", longest=50, examples=["FR44732829320"]),
             "address": _ref("address", "The registered address."),
+            "legal_form": _text("The legal form.", examples=["SAS"]),
+            "share_capital": _object("The share capital.", required={
+                "amount": _decimal("The amount.", "10000"), "currency": _ref("currency", "Its currency.")}),
+            "register": _text("The company register.", examples=["RCS"]),
+            "register_town": _text("The town whose register it is.", examples=["Grenoble"]),
+            "vat_regime": _choice("How it owes VAT where it sells.", VAT_REGIMES),
+            "electronic_address": _object("Where e-invoices go.", required={
+                "scheme": _written("A code of the list of electronic address schemes (EAS).", SCHEME, "0225")
+                | {"type": ["string", "number"], "minimum": 10, "maximum": 9999, "multipleOf": 1},
+                "id": _text("The address in that scheme.", examples=["732829320"])}),
+            "iban": _text("The account that is paid to.", longest=50),
+            "bic": _text("The bank of that account.", longest=20),
+            "payment_terms": _object(
+                "When what it sells, or is sold, is due.",
+                required={"days": _whole("So many days after issue.", 0, MAX_TERM_DAYS)},
+                optional={"end_of_month": {"description": "And then at the end of that month.", "type": "boolean",
+                                           "default": False}}),
+            "penalty_terms": _text("What is owed for paying late.", longest=MAX_TERM_TEXT),
+            "discount_terms": _text("What is taken off for paying early, or that nothing is.", longest=MAX_TERM_TEXT),
+            "recovery_terms": _text("The flat fee for recovery.", longest=MAX_TERM_TEXT),
+            "contacts": _list("Whom to ask.", _ref("contact"), maxItems=MAX_CONTACTS),
+            "logo": _object(
+                "The picture on documents.", required={"media_type": _choice("Its type.", LOGO_TYPES)},
+                optional={"data": _written("The bytes, as base64.", BASE64),
+                          "digest": _written("SHA-256 of the bytes of one that is kept.", DIGEST)}),
+            "colour": _written("The colour of documents.", COLOUR, "#1a4d8f"),
+        },
+    )  # fmt: skip
+
+
+def _contact() -> Schema:
+    return _object(
+        "Whom to ask: a name, an e-mail address or a telephone number at least.", required={},
+        optional={"name": _text("The name."), "email": _text("The e-mail address."), "phone": _text("The number.")},
+    )  # fmt: skip
+
+
+def _purchase_order() -> Schema:
+    return _object(
+        "An order of the tenant.",
+        required={"number": _text("Its number.", longest=100)},
+        optional={
+            "valid_from": _written("The first day on which a document may name it.", _DATE, "2026-01-01"),
+            "valid_to": _written("The last such day.", _DATE, "2026-12-31"),
+            "cap": _decimal("The net of all documents that may name it.", "5000.00"),
         },
     )
+
+
+def _references() -> dict[str, Schema]:
+    said = {
+        "purchase_order": "The purchase order that documents name, whatever the orders are.",
+        "buyer_reference": "What the buyer routes documents by.",
+        "contract_reference": "The contract.",
+        "project_reference": "The project.",
+        "cost_centre": "The cost centre, or account, of the buyer.",
+    }
+    return {name: _text(said[name], longest=100) for name in REFERENCE_NAMES}
 
 
 def _address() -> Schema:
@@ -689,6 +769,7 @@ def _subscription() -> Schema:
                              maxItems=MAX_CHANGES),
             "trial": _ref("trial", "Its trial, in place of the plan's."),
             "late_usage": _ref("late_usage", "What becomes of use that comes late for a billed period."),
+            **_references(),
             **_shown("trial_end"),
             "key": _OWN_KEY,
         },

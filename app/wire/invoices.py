@@ -10,11 +10,14 @@ from typing import Any
 
 from app.domain.events import instant_text
 from app.domain.ids import public_id, tenant_of
-from app.domain.invoices import Invoice, InvoiceLine, Party, Remarks, due, is_overdue
+from app.domain.invoices import AccountingTax, Invoice, InvoiceLine, Remarks, due, is_overdue
+from app.domain.kept_parties import keep_set
 from app.domain.money import amount_text, divide, plain
+from app.domain.parties import REFERENCE_NAMES, Party
 from app.domain.periods import Period
 from app.domain.projections import LineProjection
 from app.domain.tax import TaxRate
+from app.wire.parties import address_to_wire, references_to_wire
 
 
 def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
         ],
         "net": money(invoice.net),
         "tax": [
-            tax_to_wire(TaxRate(group.category, group.rate))
+            tax_to_wire(TaxRate(group.category, group.rate, group.exemption))
             | {"base": money(group.base), "amount": money(group.amount)}
             for group in invoice.tax
         ],
@@ -54,7 +57,24 @@ def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
             {"id": item.invoice_id, "number": item.number, "issued_at": instant_text(item.issued_at)}
             for item in invoice.references
         ],
-        **remarks_to_wire(invoice.remarks),
+        **remarks_to_wire(invoice.remarks), "purchase_order": invoice.purchase_order or None,
+    } | _details_to_wire(invoice)  # fmt: skip
+
+
+def _details_to_wire(invoice: Invoice) -> dict[str, Any]:
+    """What few documents have, where it is set."""
+    found = {name: value for name in REFERENCE_NAMES[1:] if (value := getattr(invoice, name))}
+    if invoice.delivery_address is not None:
+        found["delivery_address"] = address_to_wire(invoice.delivery_address)
+    if invoice.accounting_tax is not None:
+        found["accounting_tax"] = accounting_tax_to_wire(invoice.accounting_tax)
+    return found
+
+
+def accounting_tax_to_wire(tax: AccountingTax) -> dict[str, str]:
+    return {
+        "currency": tax.currency, "amount": amount_text(tax.amount, tax.currency), "rate": plain(tax.rate),
+        "source": tax.source, "date": tax.date.isoformat(),
     }  # fmt: skip
 
 
@@ -90,7 +110,7 @@ def line_to_wire(line: InvoiceLine, currency: str) -> dict[str, Any]:
         ],
         "reopens_usage": line.reopens_usage,
         "credits": line.trace["credits"]["line"] if "credits" in line.trace else None,
-    }  # fmt: skip
+    } | ({"supply": line.supply} if line.supply else {}) | references_to_wire(line.references)  # fmt: skip
 
 
 def remarks_to_wire(remarks: Remarks) -> dict[str, str | None]:
@@ -109,24 +129,16 @@ def period_to_wire(period: Period) -> dict[str, str]:
     return {"start": instant_text(period.start), "end": instant_text(period.end)}
 
 
-def tax_to_wire(tax: TaxRate) -> dict[str, str]:
-    return {"category": tax.category, "rate": plain(tax.rate)}
+def tax_to_wire(tax: TaxRate) -> dict[str, Any]:
+    """With `exemption`, why there is none, where that is said."""
+    shown: dict[str, Any] = {"category": tax.category, "rate": plain(tax.rate)}
+    return shown if tax.exemption is None else shown | {"exemption": keep_set(tax.exemption)}
 
 
 def party_to_wire(party: Party) -> dict[str, Any]:
     """Legal data as of issue; what the tenant did not give is left out."""
-    found: dict[str, Any] = {"key": party.key, "name": party.name}
-    for name, value in (("registration", party.registration), ("vat_number", party.vat_number)):
-        if value:
-            found[name] = value
-    if party.address is not None:
-        address = party.address
-        found["address"] = {
-            name: value
-            for name, value in (
-                ("line1", address.line1), ("line2", address.line2), ("postcode", address.postcode),
-                ("city", address.city), ("country", address.country),
-            )
-            if value
-        }  # fmt: skip
+    found: dict[str, Any] = keep_set(party)
+    for name in ("address", "billing_address"):
+        if name in found:
+            found[name] = address_to_wire(getattr(party, name))
     return found

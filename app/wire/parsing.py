@@ -176,6 +176,9 @@ class Fields:
         self.problem(escaped(name), f"must be one of {', '.join(options)}")
         return options[0]
 
+    def optional_choice(self, name: str, options: Sequence[T]) -> T | None:
+        return None if self.raw(name) is None else self.choice(name, options)
+
     def texts(self, name: str) -> dict[str, str]:
         """An object of texts, {} where it is absent."""
         child = self.object(name)
@@ -252,6 +255,9 @@ class Fields:
             self.problem(escaped(name), "must be a date, such as 2026-11-01")
             return found.date()
         return found
+
+    def optional_day(self, name: str) -> date | None:
+        return None if self.raw(name) is None else self.day(name)
 
     def day_or_instant(self, name: str) -> date | datetime:
         """A date (to be taken as a local midnight) or an instant."""

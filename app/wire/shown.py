@@ -15,8 +15,8 @@ Shown = dict[str, Any]
 _plain = msgspec.json.Encoder(decimal_format="number")
 _sorted = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
-_FACTS = ("version", "versions", "draft", "revision", "state")
-"""Facts of plans and meters that nobody can set. A subscription's `version` can be: it is the pinned one."""
+_FACTS = ("version", "versions", "draft", "revision", "state", "missing", "invalid")
+"""Facts of plans, meters and tenants that nobody can set. A subscription's `version` can be: it is the pinned one."""
 
 
 def shown_json(value: Any) -> bytes:

@@ -13,7 +13,8 @@ as a plan's, in every version of the plan that has it.
 Each of the `changes` puts the subscription on another plan from its instant on, until the next one, with a version and
 overrides of its own. `trial` takes the place of the plan's; {"days": 0} is none. Answers add `trial_end`, null where
 there is no trial. With `late_usage` what comes late for a billed period is billed, up to so many days back (null:
-without limit), or only reported.
+without limit), or only reported. `purchase_order`, `buyer_reference`, `contract_reference`, `project_reference` and
+`cost_centre` stand on its documents, in place of the tenant's.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from zoneinfo import ZoneInfo
 
 from app.domain.events import instant_text
 from app.domain.kept_terms import keep_overrides, overrides_of
+from app.domain.parties import NO_REFERENCES, BuyerReferences
 from app.domain.periods import local_date, start_of_day
 from app.domain.subscriptions import BILL_LATE_USAGE, LatePolicy, LateUsage, Overrides, Subscription
 from app.wire.parsing import Fields
+from app.wire.parties import references_from_fields, references_to_wire
 from app.wire.plans import charge_fields, trial_days
 
 MAX_CHANGES = 1000
@@ -59,6 +62,7 @@ class SubscriptionWish:
     changes: tuple[ChangeWish, ...] = ()
     trial_days: int | None = None
     late_usage: LateUsage = BILL_LATE_USAGE
+    references: BuyerReferences = NO_REFERENCES
 
 
 def subscription_from_wire(key: str, body: Any, path: str = "#") -> SubscriptionWish:
@@ -67,7 +71,7 @@ def subscription_from_wire(key: str, body: Any, path: str = "#") -> Subscription
     wish = SubscriptionWish(
         fields.own_key(key), fields.key("tenant"), fields.key("plan"), fields.day_or_instant("start"),
         fields.optional_day_or_instant("end"), _version(fields), _overrides(fields), _changes(fields),
-        trial_days(fields), _late_usage(fields),
+        trial_days(fields), _late_usage(fields), references_from_fields(fields),
     )  # fmt: skip
     fields.ignore("trial_end")
     fields.finish()
@@ -135,6 +139,7 @@ def subscription_to_wire(subscription: Subscription, zone: ZoneInfo) -> dict[str
             "policy": subscription.late_usage.policy, "horizon_days": subscription.late_usage.horizon_days,
         },
         "trial_end": None if subscription.trial_end is None else _moment(subscription.trial_end, zone),
+        **references_to_wire(subscription.references),
     }  # fmt: skip
 
 

@@ -5,7 +5,9 @@
      "subjects": ["user-17", {"subject": "station-9", "from": "2026-05-01T00:00:00Z"}], "tax": "standard"}
 
 A subject without `from` is the tenant's from now on, or from ever where nobody had it before. `tax` names the rate of
-charges that name none, where this tenant sells.
+charges that name none, where this tenant sells. How it wants to be billed stands beside that: addresses, purchase
+orders, references, and who pays for it (`bill_to`). Answers add `missing`, the fields that each kind of document still
+needs, and `invalid`, what is surely wrong.
 """
 
 from __future__ import annotations
@@ -16,14 +18,27 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.events import EARLIEST, instant_text
-from app.domain.invoices import Address
-from app.domain.tenants import LANGUAGES, Claim, Language, Legal, SubjectWish, Tenant
+from app.domain.legal_checks import invalid_fields, missing_fields
+from app.domain.money import CURRENCY_DECIMALS
+from app.domain.parties import Legal, Logo
+from app.domain.tenants import LANGUAGES, PLAIN_BUYING, Buying, Claim, Language, SubjectWish, Tenant
 from app.wire.parsing import Fields, text_problem
+from app.wire.parties import (
+    address_from_fields,
+    address_to_wire,
+    legal_from_fields,
+    legal_to_wire,
+    orders_to_wire,
+    purchase_orders_from_fields,
+    references_from_fields,
+    references_to_wire,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class TenantWish:
-    """A tenant as somebody wants it; `subjects` are in order and without its own key, which is always its subject."""
+    """A tenant as somebody wants it; `subjects` are in order and without its own key, which is always its subject. With
+    `logo` come the bytes of the one that its legal data name, where they were sent."""
 
     key: str
     name: str
@@ -34,40 +49,39 @@ class TenantWish:
     default_tax: str
     legal: Legal | None
     subjects: tuple[SubjectWish, ...]
+    buying: Buying = PLAIN_BUYING
+    logo: Logo | None = None
 
 
 def tenant_from_wire(key: str, body: Any, path: str = "#") -> TenantWish:
     """Raises InvalidInput with every fault."""
     fields = Fields(body, path)
+    legal, logo = legal_from_fields(fields)
     wish = TenantWish(
         key=fields.own_key(key), name=fields.text("name"), currency=fields.currency("currency"),
         time_zone=fields.zone("time_zone").key, language=fields.choice("language", LANGUAGES, default="en"),
-        operator=fields.boolean("operator"), default_tax=fields.optional_key("tax") or "", legal=_legal(fields),
-        subjects=_subjects(fields, key),
+        operator=fields.boolean("operator"), default_tax=fields.optional_key("tax") or "", legal=legal,
+        subjects=_subjects(fields, key), buying=_buying(fields, key), logo=logo,
     )  # fmt: skip
+    fields.ignore("missing", "invalid")
     fields.finish()
     return wish
 
 
-def _legal(fields: Fields) -> Legal | None:
-    legal = fields.object("legal")
-    if legal is None:
-        return None
-    return Legal(
-        legal.text("name"), legal.text("registration", default="", max_length=100),
-        legal.text("vat_number", default="", max_length=50), _address(legal),
+def _buying(fields: Fields, key: str) -> Buying:
+    currency = str(fields.raw("currency"))
+    buying = Buying(
+        billing_address=address_from_fields(fields, "billing_address"),
+        delivery_address=address_from_fields(fields, "delivery_address"),
+        bill_to=fields.optional_key("bill_to") or "", parent=fields.optional_key("parent") or "",
+        references=references_from_fields(fields),
+        purchase_orders=purchase_orders_from_fields(fields, currency if currency in CURRENCY_DECIMALS else "EUR"),
+        purchase_order_required=fields.boolean("purchase_order_required"),
     )  # fmt: skip
-
-
-def _address(legal: Fields) -> Address | None:
-    address = legal.object("address")
-    if address is None:
-        return None
-    return Address(
-        line1=address.text("line1"), line2=address.text("line2", default=""),
-        postcode=address.text("postcode", max_length=40), city=address.text("city"),
-        country=address.country("country"),
-    )  # fmt: skip
+    for name, other in (("bill_to", buying.bill_to), ("parent", buying.parent)):
+        if other == key:
+            fields.problem(name, "is the tenant itself")
+    return buying
 
 
 def _subjects(fields: Fields, own_key: str) -> tuple[SubjectWish, ...]:
@@ -100,10 +114,13 @@ def tenant_to_wire(tenant: Tenant, claims: Sequence[Claim]) -> dict[str, Any]:
         "currency": tenant.currency,
         "time_zone": tenant.time_zone,
         "language": tenant.language,
-        "legal": None if tenant.legal is None else _legal_to_wire(tenant.legal),
+        "legal": None if tenant.legal is None else legal_to_wire(tenant.legal),
         "operator": tenant.operator,
         "subjects": [_claim_to_wire(claim.subject, claim.from_at) for claim in claims],
         "tax": tenant.default_tax or None,
+        **_buying_to_wire(tenant.buying, tenant.currency),
+        "missing": {kind: list(names) for kind, names in missing_fields(tenant).items()},
+        "invalid": [{"field": fault.field, "detail": fault.detail} for fault in invalid_fields(tenant.legal)],
     }
 
 
@@ -111,14 +128,18 @@ def _claim_to_wire(subject: str, from_at: datetime) -> Any:
     return subject if from_at == EARLIEST else {"subject": subject, "from": instant_text(from_at)}
 
 
-def _legal_to_wire(legal: Legal) -> dict[str, Any]:
-    shown: dict[str, Any] = {"name": legal.name}
-    if legal.registration:
-        shown["registration"] = legal.registration
-    if legal.vat_number:
-        shown["vat_number"] = legal.vat_number
-    if legal.address is not None:
-        address = legal.address
-        lines = {"line1": address.line1} | ({"line2": address.line2} if address.line2 else {})
-        shown["address"] = lines | {"postcode": address.postcode, "city": address.city, "country": address.country}
-    return shown
+def _buying_to_wire(buying: Buying, currency: str) -> dict[str, Any]:
+    """What was said, and nothing where nothing was."""
+    shown: dict[str, Any] = {}
+    for name, address in (
+        ("billing_address", buying.billing_address), ("delivery_address", buying.delivery_address),
+    ):  # fmt: skip
+        if address is not None:
+            shown[name] = address_to_wire(address)
+    for name, key in (("bill_to", buying.bill_to), ("parent", buying.parent)):
+        if key:
+            shown[name] = key
+    shown |= references_to_wire(buying.references)
+    if buying.purchase_orders:
+        shown["purchase_orders"] = orders_to_wire(buying.purchase_orders, currency)
+    return shown | ({"purchase_order_required": True} if buying.purchase_order_required else {})

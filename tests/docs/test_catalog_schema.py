@@ -36,7 +36,22 @@ FULL: dict[str, Any] = {
             "legal": {
                 "name": "Garage SAS", "registration": "552100554", "vat_number": "FR61552100554",
                 "address": {"line1": "2 rue", "line2": "B", "postcode": "35000", "city": "Rennes", "country": "FR"},
+                "siret": "55210055400013", "legal_form": "SAS", "register": "RCS", "register_town": "Rennes",
+                "share_capital": {"amount": "10000", "currency": "EUR"}, "vat_regime": "on_debits",
+                "electronic_address": {"scheme": "0225", "id": "552100554"}, "bic": "BNPAFRPP",
+                "iban": "FR7630006000011234567890189", "payment_terms": {"days": 30, "end_of_month": True},
+                "penalty_terms": "3 x", "discount_terms": "none", "recovery_terms": "40 EUR", "colour": "#1a4d8f",
+                "contacts": [{"name": "A", "email": "a@garage.example", "phone": "+33 1"}],
+                "logo": {"media_type": "image/svg+xml", "digest": "0" * 64, "data": None},
             },
+            "billing_address": {"line1": "3 rue", "postcode": "35000", "city": "Rennes", "country": "FR"},
+            "delivery_address": {"line1": "4 rue", "postcode": "35000", "city": "Rennes", "country": "FR"},
+            "bill_to": "group", "parent": "group", "purchase_order_required": True, "missing": {}, "invalid": [],
+            "purchase_orders": [
+                {"number": "4711", "valid_from": "2026-01-01", "valid_to": "2026-12-31", "cap": "5000.00"},
+            ],
+            "purchase_order": "4711", "buyer_reference": "R", "contract_reference": "C", "project_reference": "P",
+            "cost_centre": "CC",
             "subjects": ["badge-1", {"subject": "badge-2", "from": "2026-05-01T00:00:00Z"}],
         },
     },
@@ -163,7 +178,7 @@ FULL: dict[str, Any] = {
     "subscriptions": {
         "garage-1": {
             "key": "garage-1", "tenant": "garage", "plan": "basic", "start": "2026-01-01",
-            "end": "2027-01-01T00:00:00Z", "version": 1,
+            "end": "2027-01-01T00:00:00Z", "version": 1, "cost_centre": "CC",
             "overrides": {"charges": {
                 "energy": {
                     "model": {"type": "per_unit", "unit_price": "0.25"}, "allowance": "20", "minimum": None,
@@ -297,7 +312,8 @@ OF_MEANING = re.compile(
     r"an alert watches|whose (quantity|balance) is watched|only an amount is|an amount (is a|has no)|what is left is|"
     r"a commitment is about|"
     r"cannot be printed|is no expression|is the same as start_value|does not divide a day|is longer than|"
-    r"must be a number within bounds"
+    r"must be a number within bounds|"
+    r"a (logo|contact) has|is no (IBAN|BIC|PNG|SVG)|must be (base64|an e-mail address)|is before `|is the tenant itself"
 )
 """Faults of what is said, not of its form: these the schema may miss."""
 

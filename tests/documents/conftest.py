@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.domain.charge_models import Component
-from app.domain.invoices import Address, Invoice, InvoiceLine, Party
+from app.domain.invoices import Invoice, InvoiceLine
+from app.domain.parties import Address, Party
 from app.domain.periods import Period
 from app.domain.tax import TaxRate, group_tax
 

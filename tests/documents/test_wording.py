@@ -10,7 +10,8 @@ import pytest
 
 from app.documents import wording
 from app.domain.charge_models import Component
-from app.domain.invoices import Address, Invoice, InvoiceLine, Reference
+from app.domain.invoices import Invoice, InvoiceLine, Reference
+from app.domain.parties import Address
 from app.domain.periods import Period
 from app.domain.tax import CATEGORIES, OUT_OF_SCOPE, TaxRate
 

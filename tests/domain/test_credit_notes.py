@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from app.domain.charge_models.components import component
 from app.domain.credit_notes import CreditWish, LineWish, credit_lines, left_of
 from app.domain.errors import CreditExceedsLeft, NothingLeftToCredit
-from app.domain.invoices import Invoice, InvoiceLine, Party, numbered_lines, totals
+from app.domain.invoices import Invoice, InvoiceLine, numbered_lines, totals
 from app.domain.money import ZERO
+from app.domain.parties import Party
 from app.domain.periods import Period
 from app.domain.tax import TaxRate, summed_groups
 
