@@ -30,10 +30,13 @@ from app.api.routing import shorten
 from app.observability.exposition import exposition
 from app.operations.authenticate import KnownCallers, register_bootstrap_key
 from app.operations.refresh_gauges import Gauges
+from app.outbound.destinations import Destinations
+from app.outbound.webhooks import Poster
 from app.settings import Settings
 from app.storage.catalog_snapshot import CatalogCache
 from app.storage.database import Database
 from app.storage.migrate import check_revision, check_schema, place_of, revision_of
+from app.workers.deliverer import Deliverer
 from app.workers.runner import JOB_KINDS, Runner
 from app.workers.watcher import Watcher
 
@@ -75,6 +78,18 @@ def _limits(settings: Settings) -> Limits:
     )  # fmt: skip
 
 
+def _deliverer(
+    settings: Settings, database: Database, destinations: Destinations, clock: Callable[[], datetime]
+) -> Deliverer:
+    # A name may take long to be resolved, and what came of a try has to be written down: both are outside of the time
+    # that a receiver has.
+    lease = timedelta(seconds=settings.webhook_seconds + settings.lease_seconds)
+    return Deliverer(
+        database, Poster(destinations, seconds=settings.webhook_seconds), clock=clock,
+        threads=settings.webhook_threads, lease=lease, keep=timedelta(days=settings.outbox_days),
+    )  # fmt: skip
+
+
 def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs: bool) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -86,6 +101,7 @@ def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs:
             lease_seconds=settings.lease_seconds, terms_days=settings.payment_terms_days,
         )  # fmt: skip
         watcher = Watcher(database, cache, clock=clock, lease_seconds=settings.lease_seconds, looks=run_jobs)
+        deliverer = _deliverer(settings, database, app.state.destinations, clock)
         app.state.database, app.state.catalog, app.state.wake_workers = database, cache, runner.wake
         app.state.callers, app.state.inflating = KnownCallers(), asyncio.Semaphore(MAX_INFLATING)
         intake = app.state.intake = open_intake(database, cache, app.state.limits)
@@ -95,12 +111,14 @@ def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs:
         intake.start()
         if run_jobs:
             runner.start()
+            deliverer.start()
         watcher.start()
         _log.info("started", extra={"version": VERSION, "database": place_of(settings.database_url), "jobs": run_jobs})
         yield
         await run_in_threadpool(intake.stop)
         await run_in_threadpool(runner.stop)
         await run_in_threadpool(watcher.stop)
+        await run_in_threadpool(deliverer.stop)
         database.close()
         _log.info("stopped")
 
@@ -110,6 +128,7 @@ def _application(settings: Settings, *, clock: Callable[[], datetime], run_jobs:
     )  # fmt: skip
     app.state.clock = clock
     app.state.limits = _limits(settings)
+    app.state.destinations = Destinations(settings.webhook_http, settings.networks())
     app.add_middleware(Requests)
     problems.install(app)
     _add_operational_routes(app)

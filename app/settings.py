@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 PREFIX = "QUOTEPART_"
@@ -43,6 +44,13 @@ class Settings:
     payment_terms_days: int = _setting(30, "from issue to the due date")
     lease_seconds: int = _setting(20, "after how long without a sign of life another process takes over a job")
     run_jobs: bool = _setting(True, "`yes`: `quotepart serve` runs the jobs too; `no`: `quotepart work` does, apart")
+    webhook_http: bool = _setting(False, "`yes`: webhooks may be posted to `http://` too, for development")
+    webhook_networks: str = _setting(
+        "", "private networks that webhooks may be posted to all the same, such as `10.1.0.0/16, fd12::/32`"
+    )
+    webhook_seconds: int = _setting(15, "how long a receiver of a webhook may take to answer")
+    webhook_threads: int = _setting(16, "how many messages are delivered at the same time, at most")
+    outbox_days: int = _setting(30, "how long messages and what became of them are kept")
     log_format: str = _setting(
         "auto",
         "`json`: one object a line; `text`: for people; `auto`: text on a terminal, else JSON",
@@ -63,7 +71,15 @@ class Settings:
             raise InvalidSetting(
                 f"{PREFIX}BOOTSTRAP_KEY must have 20 or more printable characters, and no space at either end"
             )
+        try:
+            settings.networks()
+        except ValueError as error:
+            raise InvalidSetting(f"{PREFIX}WEBHOOK_NETWORKS must be a list of networks: {error}") from error
         return settings
+
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The private networks that webhooks may be posted to. Raises ValueError."""
+        return tuple(ip_network(item.strip()) for item in self.webhook_networks.split(",") if item.strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,15 @@ ALERT_CHECK_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )  # fmt: skip
 
+DELIVERIES = Counter(
+    "quotepart_deliveries_total", "Tries to deliver a message, by channel and what came of them.",
+    ["channel", "outcome"],
+)  # fmt: skip
+DELIVERY_SECONDS = Histogram(
+    "quotepart_delivery_seconds", "Sending one message to one receiver, its answer included.", ["channel"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40),
+)  # fmt: skip
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Whatever else a caller writes as its method is counted as `other`."""
 HTTP_REQUESTS = Counter(
@@ -73,6 +82,9 @@ BUILD = Gauge(
 OUTCOMES = ("accepted", "duplicate", "conflict", "quarantined", "rejected")
 DOCUMENT_TYPES = ("invoice", "credit_note")
 MEASURES = ("quantity", "amount", "balance")
+CHANNELS = ("webhook", "email")
+DELIVERY_OUTCOMES = ("delivered", "retried", "failed", "lost")
+"""`lost`: it took so long that another worker has the delivery."""
 
 
 def begin_at_zero(job_kinds: tuple[str, ...]) -> None:
@@ -85,6 +97,9 @@ def begin_at_zero(job_kinds: tuple[str, ...]) -> None:
     ):
         for value in values:
             counter.labels(value)
+    for channel in CHANNELS:
+        for outcome in DELIVERY_OUTCOMES:
+            DELIVERIES.labels(channel, outcome)
 
 
 # The figures below come from the database at each scrape: every process on one database says the same.
@@ -120,5 +135,17 @@ ALERT_CHECK_AGE_SECONDS = Gauge(
 )
 OLDEST_JOB_SECONDS = Gauge(
     "quotepart_oldest_job_age_seconds", "How long the oldest job that is not done has waited.",
+    multiprocess_mode="mostrecent",
+)  # fmt: skip
+OUTBOX_PENDING = Gauge(
+    "quotepart_outbox_pending", "Messages that are not delivered yet, once for each receiver, by channel.", ["channel"],
+    multiprocess_mode="mostrecent",
+)  # fmt: skip
+OLDEST_UNSENT_SECONDS = Gauge(
+    "quotepart_oldest_unsent_message_age_seconds", "How long the oldest message has waited that is not delivered yet.",
+    ["channel"], multiprocess_mode="mostrecent",
+)  # fmt: skip
+ENDPOINTS_DISABLED = Gauge(
+    "quotepart_webhook_endpoints_disabled", "Endpoints that the service has disabled because they failed.",
     multiprocess_mode="mostrecent",
 )  # fmt: skip

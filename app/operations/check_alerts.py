@@ -24,6 +24,7 @@ from app.domain.periods import window_at
 from app.domain.plan_totals import TRUE_UP
 from app.domain.tenants import Tenant
 from app.observability import metrics
+from app.operations.announce import announce
 from app.operations.billing_books import Books, billables, books_of, charge_lines, period_at
 from app.operations.meter_standing import Balances, Running, pricing, running_subscriptions
 from app.operations.next_document import next_document
@@ -32,6 +33,7 @@ from app.operations.settle_shared import may_share
 from app.storage import alert_store, credit_store, tenant_store
 from app.storage.alert_store import Mark, StoredAlert
 from app.storage.database import Database
+from app.wire.alerts import crossing_to_wire
 
 _log = logging.getLogger("quotepart.alerts")
 
@@ -90,6 +92,8 @@ def _keep(connection: Connection, item: _Seen, now: datetime) -> Iterator[Crossi
             round_of(alert, value), now,
         )  # fmt: skip
         if alert_store.record(connection, item.watched.stored.alert_id, crossing):
+            tenant = item.watched.tenant
+            announce(connection, "alert.crossed", tenant.tenant_id, crossing_to_wire(crossing, tenant.key), now=now)
             yield crossing
     for thresholds, at in ((item.change.receded, now), (item.change.returned, None)):
         if thresholds:

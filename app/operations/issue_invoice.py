@@ -1,5 +1,5 @@
-"""Number a draft, chain it to the document before it, freeze it, book the credit that it uses: in the transaction that
-also settles its instant."""
+"""Number a draft, chain it to the document before it, freeze it, book the credit that it uses, announce it: in the
+transaction that also settles its instant."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from sqlalchemy.engine import Connection
 
 from app.domain.invoices import content_hash
 from app.domain.periods import local_date
+from app.operations.announce import announce
 from app.operations.choose_order import with_purchase_order
 from app.operations.use_credit import book_coupons, book_issued
 from app.storage import invoice_store, tenant_store
 from app.storage.invoice_store import SeriesState, StoredInvoice
+from app.wire.announcements import document_facts
 
 
 def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, terms_days: int) -> StoredInvoice:
@@ -42,4 +44,8 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     stored = StoredInvoice(issued, place, moved.total)
     book_coupons(connection, stored, now=issued_at)
     paid = book_issued(connection, stored, now=issued_at)
+    announce(
+        connection, f"{issued.type}.issued", place.tenant_id, document_facts(issued), now=issued_at,
+        seller_id=place.seller_id,
+    )  # fmt: skip
     return StoredInvoice(replace(issued, paid=paid), place, moved.total)

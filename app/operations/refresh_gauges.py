@@ -14,12 +14,13 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
+from app.domain.deliveries import CHANNELS
 from app.domain.events import QUARANTINE_REASONS
 from app.domain.ids import NOBODY
 from app.observability import metrics
 from app.operations.find_due import work_of
 from app.operations.list_unpriced import list_unpriced
-from app.storage import alert_store, audit_store, job_store, quarantine_store
+from app.storage import alert_store, audit_store, job_store, outbox_store, quarantine_store, webhook_store
 from app.storage.billing_store import BillingRun
 from app.storage.database import Database
 
@@ -57,6 +58,12 @@ class Gauges:
             metrics.JOBS_WAITING.labels(kind).set(backlog[kind][0] if kind in backlog else 0)
         metrics.OLDEST_JOB_SECONDS.set(_age(min((since for _, since in backlog.values()), default=now), now))
         metrics.ALERT_CHECK_AGE_SECONDS.set(_age(alert_store.waiting_since(connection) or now, now))
+        unsent = outbox_store.backlog(connection)
+        for channel in CHANNELS:
+            pending, since = unsent.get(channel, (0, now))
+            metrics.OUTBOX_PENDING.labels(channel).set(pending)
+            metrics.OLDEST_UNSENT_SECONDS.labels(channel).set(_age(since, now))
+        metrics.ENDPOINTS_DISABLED.set(webhook_store.count_disabled(connection))
         audit = audit_store.last(connection)
         metrics.AUDIT_DIFFERENCES.set(audit.differences if audit else 0)
         metrics.AUDIT_FINISHED.set(audit.finished_at.timestamp() if audit else 0)

@@ -18,10 +18,11 @@ from sqlalchemy.engine import Connection
 
 from app.domain.errors import BillingError, CannotBill, FieldProblem, InvalidInput, ThroughInFuture
 from app.domain.events import instant_text
-from app.domain.ids import new_id
+from app.domain.ids import NOBODY, new_id
 from app.domain.subscriptions import BILL_LATE_USAGE, Subscription
 from app.observability import metrics
 from app.observability.logs import bound
+from app.operations.announce import announce
 from app.operations.billing_books import Desk
 from app.operations.close_period import Closed, close_period, correct_only, open_desk
 from app.operations.find_due import Due, Work, work_of
@@ -30,6 +31,7 @@ from app.operations.list_unpriced import list_unpriced
 from app.storage import billing_store, catalog_store, job_store, tenant_store
 from app.storage.billing_store import BillingRun
 from app.storage.database import Database
+from app.wire.announcements import run_facts
 
 JOB_KIND = "billing_run"
 _MAX_FAILURES_LISTED = 100
@@ -111,7 +113,7 @@ def _run(
     own = [item for item in work.subscriptions if item.late_usage != BILL_LATE_USAGE]
     unbilled = database.read(lambda connection: list_late_usage(connection, own, at=run.through))
     withheld = [item for item in unbilled if item["status"] != "pending"]
-    return tracker.finish(tuple(unpriced), tuple(withheld))
+    return tracker.finish(tuple(unpriced), tuple(withheld), now=clock())
 
 
 def _steps(
@@ -229,6 +231,12 @@ def _alone(
     return one, result, time.perf_counter() - began
 
 
+def _end(connection: Connection, run: BillingRun, now: datetime) -> None:
+    """Writes down that the run is done, and announces it once: also where two workers come to its end."""
+    if billing_store.end_run(connection, run) and not run.dry_run:
+        announce(connection, "billing_run.finished", NOBODY, run_facts(run), now=now)
+
+
 def _count_issued(made: Closed) -> None:
     for document in made.documents:
         if document.invoice.status == "issued":
@@ -274,10 +282,13 @@ class _Tracker:
         self._signed = time.monotonic()
         return True
 
-    def finish(self, unpriced: tuple[dict[str, Any], ...], unbilled: tuple[dict[str, Any], ...]) -> BillingRun:
-        self._run = replace(self._run, status="done", unpriced=unpriced, unbilled=unbilled)
-        self.show(force=True)
-        run = self._run
+    def finish(
+        self, unpriced: tuple[dict[str, Any], ...], unbilled: tuple[dict[str, Any], ...], *, now: datetime
+    ) -> BillingRun:
+        run = self._run = replace(self._run, status="done", unpriced=unpriced, unbilled=unbilled)
+        if self._progress is not None:
+            self._progress(run)
+        self._database.write(lambda connection: _end(connection, run, now))
         _log.info("billing run done", extra={"due": run.periods_due, "closed": run.closed, "failed": run.failed})
         return self._run
 

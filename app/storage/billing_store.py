@@ -145,6 +145,17 @@ def save_run(connection: Connection, run: BillingRun) -> None:
     connection.execute(billing_runs.update().where(billing_runs.c.run_id == run.run_id).values(**_progress(run)))
 
 
+def end_run(connection: Connection, run: BillingRun) -> bool:
+    """Saves a run that is done; True where it was not done before."""
+    of_run = billing_runs.c.run_id == run.run_id
+    changed = connection.execute(
+        billing_runs.update().where(of_run, billing_runs.c.status != run.status).values(**_progress(run))
+    )
+    if not changed.rowcount:
+        save_run(connection, run)
+    return bool(changed.rowcount)
+
+
 def _progress(run: BillingRun) -> dict[str, Any]:
     return {
         "status": run.status, "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed,

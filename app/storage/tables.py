@@ -52,6 +52,7 @@ def _amount(name: str, *, nullable: bool = False) -> Column[Any]:
 
 
 _IS_OPEN = sa.text("status = 'open'")
+_IS_PENDING = sa.text("status = 'pending'")
 
 
 # --- catalog ----------------------------------------------------------------------------------------------------------
@@ -324,6 +325,42 @@ alert_events = _table(  # each crossing once
 
 alert_watch = _table(  # who looks at the alerts, and how far it is; one row
     "alert_watch", "local", _key("name"), _text("leased_by"), _instant("leased_until"), _instant("swept_at"),
+)  # fmt: skip
+
+# --- messages to others -----------------------------------------------------------------------------------------------
+
+webhook_endpoints = _table(
+    "webhook_endpoints", "reference", _key("key"), Column("endpoint_id", Id, nullable=False), _text("url"),
+    _text("events"),  # JSON list of the types, or patterns of types, that it hears
+    Column("enabled", sa.Boolean, nullable=False), _text("description", ""),
+    Column("tenant_id", Id, nullable=True),  # NULL: it hears what concerns any tenant
+    _text("secret"),  # as it was given out: what signs cannot be kept as a digest
+    _text("previous_secret", ""), _instant("previous_until", nullable=True), _instant("created_at"),
+    _instant("disabled_at", nullable=True), _text("disabled_reason", ""), _instant("failing_since", nullable=True),
+)  # fmt: skip
+
+outbox = _table(  # what is announced, written in the transaction that makes it true
+    "outbox", "distributed",
+    _key("tenant_id", Id),  # the tenant that it concerns; nil where it concerns none
+    _key("message_id", Id), Column("seller_id", Id, nullable=True), _text("type"),
+    _text("payload"),  # JSON text, sent as it is at every try
+    _instant("created_at"), Index(None, "created_at"),
+)  # fmt: skip
+
+outbox_deliveries = _table(  # one row a message and receiver
+    "outbox_deliveries", "distributed", _key("tenant_id", Id), _key("delivery_id", Id),
+    Column("message_id", Id, nullable=False), _text("channel"),  # webhook or email
+    Column("endpoint_id", Id, nullable=False),  # nil for an e-mail
+    _text("recipient", ""), _text("status"),  # pending, delivered or failed
+    Column("attempts", sa.Integer, nullable=False),  # since it was last asked for
+    _instant("due_at"),  # when a pending one is tried next; while one is being tried, when its lease ends
+    _instant("since_at"),  # when it was last asked for
+    _text("leased_by", ""), _text("log", "[]"),  # JSON of the last tries
+    _instant("created_at"), _instant("ended_at", nullable=True),
+    UniqueConstraint("tenant_id", "message_id", "endpoint_id", "recipient"),
+    ForeignKeyConstraint(["tenant_id", "message_id"], ["outbox.tenant_id", "outbox.message_id"]),
+    Index(None, "due_at", sqlite_where=_IS_PENDING, postgresql_where=_IS_PENDING),
+    Index(None, "endpoint_id", "delivery_id"),
 )  # fmt: skip
 
 # --- work -------------------------------------------------------------------------------------------------------------

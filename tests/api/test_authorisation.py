@@ -69,6 +69,10 @@ class Things:
     job: str
     grant: str
     applied: str
+    endpoint: str
+    doomed: str
+    message: str
+    delivery: str
     meter: str = "energy"
     tax_rate: str = "standard"
     coupon: str = "tenth"
@@ -456,6 +460,53 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(asked("/v1/applied-coupons/{applied}/end"), "refused"),),
     ),
     Route(
+        "GET", "/v1/webhook-endpoints", ("admin",), (Ask(asked("/v1/webhook-endpoints"), "listed"),), ()
+    ),
+    Route("GET", "/v1/webhook-endpoints/{key}", ("admin",), (Ask(asked("/v1/webhook-endpoints/{endpoint}"), "own"),)),
+    Route(
+        "PUT", "/v1/webhook-endpoints/{key}", ("admin",),
+        (
+            Ask(
+                lambda things: Sent(f"/v1/webhook-endpoints/{things.put['endpoint'][0]}", {},
+                                    things.put["endpoint"][1]),
+                "refused", (200,), (201, 200),
+            ),
+        ),
+    ),
+    Route(
+        "PATCH", "/v1/webhook-endpoints/{key}", ("admin",),
+        (Ask(told("/v1/webhook-endpoints/{endpoint}", lambda _: {}), "refused"),),
+    ),
+    Route(
+        "DELETE", "/v1/webhook-endpoints/{key}", ("admin",),
+        (Ask(asked("/v1/webhook-endpoints/{doomed}"), "refused", (204, 404)),),
+    ),
+    Route(
+        "POST", "/v1/webhook-endpoints/{key}/rotate", ("admin",),
+        (Ask(asked("/v1/webhook-endpoints/{endpoint}/rotate"), "refused"),),
+    ),
+    Route(
+        "POST", "/v1/webhook-endpoints/{key}/test", ("admin",),
+        (Ask(asked("/v1/webhook-endpoints/{endpoint}/test"), "refused", (202,)),),
+    ),
+    Route(
+        "POST", "/v1/webhook-endpoints/{key}/replay", ("admin",),
+        (Ask(told("/v1/webhook-endpoints/{endpoint}/replay", lambda _: {"failed_only": True}), "refused", (202,)),),
+    ),
+    Route(
+        "GET", "/v1/webhook-deliveries", ("admin",),
+        (
+            Ask(asked("/v1/webhook-deliveries"), "listed"),
+            Ask(asked("/v1/webhook-deliveries", endpoint="{endpoint}"), "own"),
+            Ask(asked("/v1/webhook-deliveries", message="{message}"), "own", **EMPTY),
+            Ask(asked("/v1/webhook-deliveries", status="pending", type="invoice.issued"), "listed"),
+        ),
+        ("endpoint", "status", "type", "message"),
+    ),
+    Route(
+        "GET", "/v1/webhook-deliveries/{id}", ("admin",), (Ask(asked("/v1/webhook-deliveries/{delivery}"), "own"),)
+    ),
+    Route(
         "POST", "/openmeter/api/v1/events", ("ingest",),
         (Ask(told("/openmeter/api/v1/events", posted), "own", (204,), (204,), (400,)),),
     ),
@@ -630,6 +681,8 @@ def _stock_catalog(api: Api, key: str) -> None:
     )  # fmt: skip
     api.put(f"/v1/resources/{key}-post", {"name": f"{key} post", "kind": "equipment", "owner": key})
     api.put(f"/v1/subscriptions/{key}-sub", {"tenant": key, "plan": "standard", "start": "2026-09-01"})
+    for name in ("hook", "doomed"):
+        api.put(f"/v1/webhook-endpoints/{key}-{name}", {"url": f"https://{key}.invalid/{name}", "tenant": key})
 
 
 def _stock_events(api: Api, key: str) -> None:
@@ -674,12 +727,14 @@ def _things(api: Api, key: str, job: str) -> Things:
         next(item for item in documents if (item["type"], item["status"]) == kind)
         for kind in (("invoice", "issued"), ("credit_note", "issued"), ("invoice", "draft"))
     )
+    delivery = api.get("/v1/webhook-deliveries", endpoint=f"{key}-hook", type="invoice.issued")["data"][0]
     put = {
         name: (thing, api.get(f"/v1/{path}/{thing}"))
         for name, path, thing in (
             ("tenant", "tenants", key), ("resource", "resources", f"{key}-post"), ("meter", "meters", "energy"),
             ("tax_rate", "tax-rates", "standard"), ("coupon", "coupons", "tenth"), ("plan", "plans", "standard"),
             ("subscription", "subscriptions", f"{key}-sub"), ("alert", "alerts", f"{key}-alert"),
+            ("endpoint", "webhook-endpoints", f"{key}-hook"),
         )
     }  # fmt: skip
     return Things(
@@ -688,7 +743,7 @@ def _things(api: Api, key: str, job: str) -> Things:
         simulation=simulated(api, key), credit=credit["id"], alert=f"{key}-alert",
         run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, grant=_granted(api, key),
         applied=api.post("/v1/applied-coupons", {"coupon": "tenth", "tenant": key})["id"],
-        put=put,
+        endpoint=f"{key}-hook", doomed=f"{key}-doomed", message=delivery["message"], delivery=delivery["id"], put=put,
     )  # fmt: skip
 
 
@@ -715,7 +770,8 @@ def _missing(like: Things) -> Things:
         draft=nothing[1], credit=nothing[2], alert="nowhere-alert", run=str(UUID(int=4)), job=str(UUID(int=5)),
         simulation=str(UUID(int=6)),
         grant=public_id("cg", UUID(int=6), UUID(int=6)), applied=public_id("ac", UUID(int=7), UUID(int=7)),
-        coupon="nowhere-coupon",
+        endpoint="nowhere-hook", doomed="nowhere-doomed", message=public_id("msg", UUID(int=8), UUID(int=8)),
+        delivery=public_id("dlv", UUID(int=9), UUID(int=9)), coupon="nowhere-coupon",
         meter="nowhere-meter", tax_rate="nowhere-rate", plan="nowhere-plan", put=put,
     )  # fmt: skip
 
@@ -744,7 +800,8 @@ def _texts_about(api: Api, key: str) -> Iterator[str]:
     for path in (
         f"/v1/tenants/{key}", f"/v1/resources/{key}-post", f"/v1/subscriptions/{key}-sub", f"/v1/events?tenant={key}",
         f"/v1/invoices?buyer={key}", f"/v1/tenants/{key}/preview", f"/v1/credit-grants?tenant={key}",
-        f"/v1/alerts?tenant={key}", f"/v1/alert-events?tenant={key}",
+        f"/v1/alerts?tenant={key}", f"/v1/alert-events?tenant={key}", f"/v1/webhook-endpoints/{key}-hook",
+        f"/v1/webhook-deliveries?endpoint={key}-hook",
         f"/v1/usage?meter=energy&tenant={key}&group_by=station,resource,tenant",
     ):  # fmt: skip
         yield from _leaves(api.call("GET", path).json())
@@ -884,7 +941,14 @@ def rows(database: Database) -> dict[str, list[str]]:
         return {
             table.name: sorted(map(repr, connection.execute(sa.select(table))))
             for table in metadata.sorted_tables
-            if table.name not in ("invoice_files", "alert_watch", "alert_marks")
+            if table.name
+            not in (
+                "invoice_files",
+                "alert_watch",
+                "alert_marks",
+                "outbox_deliveries",
+                "webhook_endpoints",
+            )
         }
 
 
@@ -998,7 +1062,7 @@ def test_a_page_and_its_cursor_hold_what_is_the_tenants(database_url: str) -> No
     """One row a page: no page, no cursor and no count of pages says that others have rows between them."""
     with service(database_url) as api:
         matrix = Matrix(api)
-        ask = asker_of(api, "read")
+        ask = asker_of(api, "read", "admin")
         for path in LISTS_OF_TENANTS:
             whole = ask("GET", path).json()["data"]
             pages: list[Any] = []
@@ -1016,7 +1080,7 @@ def test_a_cursor_of_somebody_else_opens_nothing_more(database_url: str) -> None
     """A cursor is a place, not a permission: an admin's leads a bound key to its own rows after that place only."""
     with service(database_url) as api:
         matrix = Matrix(api)
-        ask = asker_of(api, "read")
+        ask = asker_of(api, "read", "admin")
         for path in LISTS_OF_TENANTS:
             cursor = api.get(path, limit=1)["next_cursor"]
             answer = ask("GET", path, params={"cursor": cursor})

@@ -21,7 +21,7 @@ ROOTS: list[tuple[str, dict[str, Any]]] = [
     ("get_events", {}), ("get_quarantine", {}), ("get_invoices", {"query.status": "draft"}), ("get_invoices", {}),
     ("get_credit_grants", {}), ("get_applied_coupons", {}),
     ("post_applied_coupon", {"body": {"coupon": "welcome", "tenant": "acme"}}),
-    ("get_page_alert", {}), ("get_alert_events", {}),
+    ("get_page_alert", {}), ("get_alert_events", {}), ("get_webhook_endpoints", {}), ("get_webhook_deliveries", {}),
     ("post_credit_grant", {"body": {"tenant": "acme", "kind": "prepaid", "amount": "1"}}),
     ("post_billing_run", {"body": {"through": "2026-11-01", "dry_run": True}}),
     ("post_simulation", {"body": {"plan": "standard", "start": "2026-01-01", "end": "2026-02-01"}}),
@@ -31,6 +31,7 @@ CHOSEN = {
     "post_publication": {"effective_at": "2026-11-15"},
     "post_change": {"plan": "standard", "at": "2030-01-01", "version": 1},
     "post_credit_grant_void": {},
+    "post_webhook_replay": {"failed_only": True},
     "post_credit_grant_application": {},
 }
 # Done once, they cannot be done again.

@@ -12,9 +12,11 @@ from app.api.routers import (
     invoices,
     simulations,
     usage,
+    webhooks,
 )
 
 ROUTERS = (
     catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router,
     credit_notes.router, credit.router, coupons.router, simulations.router, exports.router,
+    webhooks.router,
 )  # fmt: skip

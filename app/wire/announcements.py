@@ -1,0 +1,43 @@
+"""What messages say of things: thin, so that whoever hears of one asks for the rest as it is then.
+
+{"type": "invoice.issued", "timestamp": "2026-11-01T00:10:00Z", "data": {"id": "inv_..", "number": "2026-000042", ..}}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.domain.events import instant_text
+from app.domain.invoices import Invoice
+from app.domain.money import ZERO, amount_text
+from app.storage.billing_store import BillingRun
+from app.wire.invoices import period_to_wire
+
+
+def document_facts(invoice: Invoice) -> dict[str, Any]:
+    """An issued document by its numbers and totals; `references` are the documents that it lowers."""
+    assert invoice.issued_at is not None
+    path = f"/v1/invoices/{invoice.id}"
+
+    def money(amount: Any) -> str:
+        return amount_text(amount, invoice.currency)
+
+    return {
+        "id": invoice.id, "type": invoice.type, "number": invoice.number, "seller": invoice.seller.key,
+        "buyer": invoice.buyer.key, "currency": invoice.currency, "period": period_to_wire(invoice.period),
+        "issued_at": instant_text(invoice.issued_at),
+        "due_date": invoice.due_date.isoformat() if invoice.due_date else None, "net": money(invoice.net),
+        "tax": money(sum((group.amount for group in invoice.tax), ZERO)), "total": money(invoice.total),
+        "hash": invoice.hash,
+        "references": [{"id": item.invoice_id, "number": item.number} for item in invoice.references],
+        "links": {"self": path, "pdf": f"{path}.pdf", "csv": f"{path}.csv"},
+    }  # fmt: skip
+
+
+def run_facts(run: BillingRun) -> dict[str, Any]:
+    """A billing run that is done, in figures: what it lists is asked for."""
+    return {
+        "id": str(run.run_id), "status": run.status, "through": instant_text(run.through), "issue": run.issue,
+        "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed, "unpriced": len(run.unpriced),
+        "links": {"self": f"/v1/billing-runs/{run.run_id}"},
+    }  # fmt: skip
