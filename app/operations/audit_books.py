@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 from app.domain.aggregation import Bucket, Fold, Tally
 from app.domain.events import content_digest, identity_of, instant_text
 from app.domain.invoices import InvoiceLine, content_hash, line_digest, totals
+from app.domain.marks import keep_mark, mark_of
 from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
 from app.domain.tax import TaxGroup, summed_groups
@@ -259,9 +260,13 @@ def _check_document(
 ) -> None:
     invoice, place = stored.invoice, stored.place
     row = {"number": invoice.number, "id": invoice.id}
-    digests = invoice_store.stored_digests(connection, place.tenant_id, place.invoice_id)
-    for line, digest in zip(invoice.lines, digests, strict=True):
+    kept = invoice_store.kept_beside(connection, place.tenant_id, place.invoice_id)
+    for line, (digest, mark) in zip(invoice.lines, kept, strict=True):
         audit.lines += 1
+        if mark != keep_mark(mark_of(line.trace)):
+            audit.differences.append(
+                Difference("invoice_lines", row | {"line": line.id}, "mark", keep_mark(mark_of(line.trace)), mark)
+            )
         sign = -1 if invoice.type == "credit_note" else 1
         audit.differences += _line_differences(row | {"line": line.id}, line, digest, sign)
     before: tuple[TaxGroup, ...] = ()

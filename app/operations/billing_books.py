@@ -23,6 +23,7 @@ from app.domain.subscriptions import Subscription, terms_in_force
 from app.domain.tax import OUT_OF_SCOPE, TaxRate
 from app.domain.tenants import NamedTaxRate, Tenant
 from app.observability import metrics
+from app.operations.billed_facts import Facts, facts_of
 from app.operations.rate_period import Billable, RatedCharge, meters_by_key, rate_billable
 from app.storage import billing_store, catalog_store, subscription_store, tenant_store
 
@@ -32,7 +33,7 @@ _NO_SELLER = "No tenant is the operator, so there is no seller: set `operator` o
 @dataclass(frozen=True, slots=True)
 class Books:
     """What billing a subscription needs of the catalog, read inside the transaction that bills it. A period that has
-    not ended is rated up to `until`."""
+    not ended is rated up to `until`. `facts` are of what was billed, where they are known already."""
 
     subscription: Subscription
     buyer: Tenant
@@ -41,6 +42,7 @@ class Books:
     meters: dict[str, Meter]
     tax_rates: Mapping[str, NamedTaxRate]
     until: datetime | None = None
+    facts: Facts | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -76,6 +78,8 @@ class Desk:
         self._versions = catalog_store.versions_by_plan(connection, sorted(plans))
         self._meters = meters_by_key(connection)
         self._tax_rates = catalog_store.tax_rates(connection)
+        asked = [self._subscriptions[key] for key in dict.fromkeys(keys) if key in self._subscriptions]
+        self._facts = facts_of(connection, asked, self._meters)
 
     def books(self, tenant_id: UUID, subscription_id: UUID) -> Books:
         """Raises NotFound, or CannotBill where there is no operator."""
@@ -84,7 +88,10 @@ class Desk:
             raise NotFound("There is no such subscription.")
         if self._seller is None:
             raise CannotBill(_NO_SELLER)
-        return Books(subscription, self._buyers[tenant_id], self._seller, self._versions, self._meters, self._tax_rates)
+        return Books(
+            subscription, self._buyers[tenant_id], self._seller, self._versions, self._meters, self._tax_rates,
+            facts=self._facts[subscription_id],
+        )  # fmt: skip
 
 
 def period_at(

@@ -18,14 +18,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import Connection
 
 from app.domain.allowances import PoolUse
-from app.domain.events import instant_text, parse_instant
+from app.domain.events import parse_instant
 from app.domain.invoices import InvoiceLine
+from app.domain.marks import shares
 from app.domain.meters import Meter
 from app.domain.money import ZERO
 from app.domain.periods import hour_floor, local_date
 from app.domain.rating.results import Result, difference, split_credit
 from app.domain.subscriptions import Subscription
 from app.operations.billed_charges import BilledCharge, billed_charges
+from app.operations.billed_facts import end_now, facts_of
 from app.operations.billing_books import Books
 from app.operations.due_lines import due_before, lines_due
 from app.operations.rate_period import RatedCharge, rate_again, result_of, totals_before
@@ -127,6 +129,9 @@ def due_at(
 ) -> DueAt:  # fmt: skip
     """What is due at the instant, with what charges have in common settled. Of several drafts the first has the
     changes: what it bills and credits the others need not. The subscription's row is locked."""
+    facts = books.facts or facts_of(connection, [books.subscription], books.meters)[books.subscription.subscription_id]
+    if facts.is_untouched and not facts.is_given and not any(shares(line.trace) for line in lines):
+        return DueAt(list(lines), [], [], [])
     earlier = due_before(books, rows, at)
     settled_until = max((row.at for row in rows if row.status != "open"), default=None)
     settled = settle_shared(
@@ -222,7 +227,10 @@ def rated_again(
     issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
     found: list[tuple[BilledCharge, RatedCharge | None]] = []
     for billed in billed_charges(issued):
-        start, end = billed.first.period.start, _end_now(billed.first, subscription)
+        start, end = (
+            billed.first.period.start,
+            end_now(subscription, billed.first.period, billed.first.trace.get("since", "")),
+        )
         if _unchanged(connection, subscription.tenant_id, billed.last, start, end, meters):
             found.append((billed, None))
             continue
@@ -231,18 +239,6 @@ def rated_again(
         )
         found.append((billed, rated))
     return found
-
-
-def _end_now(line: InvoiceLine, subscription: Subscription) -> datetime:
-    """The end of the line's stretch; an earlier one where the subscription has been ended since or is on another plan,
-    and the stretch's own start where that was before it began."""
-    since = parse_instant(line.trace.get("since", instant_text(subscription.start)))
-    phase = next((phase for phase in subscription.phases if phase.start == since), None)
-    if phase is None:
-        return line.period.start
-    if phase.end is None:
-        return line.period.end
-    return max(line.period.start, min(line.period.end, phase.end))
 
 
 def _unchanged(

@@ -26,12 +26,13 @@ from app.domain.events import instant_text, parse_instant
 from app.domain.ids import parse_public_id, public_id
 from app.domain.invoices import BY_HAND, InvoiceLine
 from app.domain.kept_terms import keep_terms, read_terms
+from app.domain.marks import shares
 from app.domain.meters import apply_rounding, convert
 from app.domain.money import ZERO, split_pro_rata
 from app.domain.periods import Period
 from app.domain.plan_totals import TRUE_UP, PlanTotals, overage
 from app.domain.plans import PlanCharge, PlanTerms
-from app.domain.rating.inputs import NAMES, given_of, inputs_to_trace, without_inputs
+from app.domain.rating.inputs import given_of, inputs_to_trace, without_inputs
 from app.domain.rating.lines import Allowance, Given
 from app.domain.subscriptions import Subscription
 from app.operations.billed_charges import BilledCharge
@@ -212,7 +213,7 @@ class _Work:
     def is_needed(self, traces: Sequence[Trace]) -> bool:
         if self._grants or any(one.is_open for one in self._applied):
             return True
-        return any(_shares(trace) for trace in traces)
+        return any(shares(trace) for trace in traces)
 
     # --- one group ---
 
@@ -452,15 +453,6 @@ class _Work:
             components=line.components, allowances=line.allowances, kind=kind,  # type: ignore[arg-type]
             subscription=self._books.subscription.key, trace=rated.trace,
         )  # fmt: skip
-
-
-def _shares(trace: Trace) -> bool:
-    terms = trace["terms"]
-    return (
-        any(name in trace for name in (*NAMES, "coupons"))
-        or any(name in terms for name in ("allowances", "minimum", "maximum", "commitment"))
-        or "rollover" in terms["charges"][0]
-    )
 
 
 def _window(grant: Grant, start: datetime, end: datetime) -> tuple[datetime, datetime] | None:

@@ -82,6 +82,14 @@ def of_subscription(connection: Connection, tenant_id: UUID, subscription_id: UU
     return _applications(connection, query.order_by(applied_coupons.c.application_id))
 
 
+def tenants_with_open(connection: Connection, tenant_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the tenants with a coupon that has not ended."""
+    query = sa.select(applied_coupons.c.tenant_id).where(
+        applied_coupons.c.tenant_id.in_(tenant_ids), applied_coupons.c.ended_at.is_(None)
+    )
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def list_applications(
     connection: Connection, *, tenant_id: UUID | None, coupon: str | None, after: tuple[UUID, UUID] | None, limit: int
 ) -> list[AppliedCoupon]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -31,6 +31,7 @@ from app.domain.invoices import (
     line_digest,
 )  # fmt: skip
 from app.domain.kept_parties import keep_party, read_address, read_party, read_references
+from app.domain.marks import Mark, keep_mark, mark_of, read_mark
 from app.domain.money import ZERO, plain
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
@@ -112,7 +113,7 @@ def _line_values(place: Place, position: int, line: InvoiceLine) -> dict[str, An
         "tax_rate": line.tax.rate, "components": components_text(line.components),
         "allowances": json.dumps([[item.description, plain(item.amount)] for item in line.allowances]),
         "reopens_usage": line.reopens_usage, "trace": json.dumps(line.trace, ensure_ascii=False),
-        "credits_id": place.credits_id, "digest": line_digest(line),
+        "credits_id": place.credits_id, "digest": line_digest(line), "mark": keep_mark(mark_of(line.trace)),
         "details": _details_text(keep_line_details(line)),
     }  # fmt: skip
 
@@ -286,6 +287,45 @@ def billed_stretches(
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedLine:
+    """A line that counts as billed, by its mark."""
+
+    charge: str
+    period: Period
+    mark: Mark
+
+
+def marked_lines(
+    connection: Connection, keys: Collection[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], list[MarkedLine]]:
+    """Of these subscriptions every issued line that changes what counts as billed, in order of issue."""
+    query = (
+        sa.select(
+            invoice_lines.c.tenant_id, invoice_lines.c.subscription_id, invoice_lines.c.charge,
+            invoice_lines.c.period_start, invoice_lines.c.period_end, invoice_lines.c.mark,
+        )
+        .join(
+            invoices,
+            sa.and_(
+                invoices.c.tenant_id == invoice_lines.c.tenant_id, invoices.c.invoice_id == invoice_lines.c.invoice_id
+            ),
+        )
+        .where(
+            invoice_lines.c.tenant_id.in_(sorted({tenant_id for tenant_id, _ in keys})),
+            invoice_lines.c.subscription_id.in_(sorted({subscription_id for _, subscription_id in keys})),
+            invoices.c.status == "issued", invoice_lines.c.mark != "",
+            sa.or_(invoice_lines.c.kind != "credit", invoice_lines.c.reopens_usage),
+        )
+        .order_by(invoices.c.sequence, invoice_lines.c.position)
+    )  # fmt: skip
+    found: dict[tuple[UUID, UUID], list[MarkedLine]] = {key: [] for key in keys}
+    for row in connection.execute(query):
+        line = MarkedLine(row.charge, Period(row.period_start, row.period_end), read_mark(row.mark))
+        found[row.tenant_id, row.subscription_id].append(line)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceFilter:
     status: str | None = None
     type: str | None = None
@@ -349,12 +389,12 @@ def all_series(connection: Connection) -> list[tuple[UUID, SeriesState]]:
     return sorted(found.items(), key=lambda item: item[0].int)
 
 
-def stored_digests(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[bytes]:
-    """The lines' digests as kept at drafting, by position."""
-    query = sa.select(invoice_lines.c.digest).where(
+def kept_beside(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[tuple[bytes, str]]:
+    """The lines' digests and marks as kept at drafting, by position."""
+    query = sa.select(invoice_lines.c.digest, invoice_lines.c.mark).where(
         invoice_lines.c.tenant_id == tenant_id, invoice_lines.c.invoice_id == invoice_id
     )
-    return list(connection.execute(query.order_by(invoice_lines.c.position)).scalars())
+    return [(row.digest, row.mark) for row in connection.execute(query.order_by(invoice_lines.c.position))]
 
 
 def credited_totals(connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Decimal]:

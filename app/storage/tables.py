@@ -233,6 +233,7 @@ invoice_lines = _table(
     Column("credits_id", Id, nullable=True),  # the invoice whose line of this charge and stretch a credit line lowers
     Column("digest", Digest, nullable=False),
     _text("details", ""),  # JSON of what few lines have: exemption, supply, references
+    _text("mark", ""),  # JSON: what it froze, in short; '' where the line was not rated from a plan
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
     Index(None, "tenant_id", "subscription_id", "charge"),
 )  # fmt: skip

@@ -296,6 +296,52 @@ def totals(
     return int(row[0]), int(row[1])
 
 
+Range = tuple[UUID, datetime, datetime]
+"""A meter's revision, and [start, end) by the starts of its buckets."""
+
+_ONE_RANGE = (
+    "SELECT coalesce(sum(count), 0), coalesce(sum(identity_sum), 0) FROM buckets"
+    " WHERE tenant_id = ? AND meter_id = ? AND start >= ? AND start < ?"
+)
+_BETWEEN_EDGES = sa.text(
+    "SELECT meter_id, width_bucket(start, CAST(:edges AS timestamptz[])), sum(count), sum(identity_sum) FROM buckets"
+    " WHERE tenant_id = :tenant_id AND meter_id = ANY(CAST(:meter_ids AS uuid[]))"
+    " AND start >= :first AND start < :last GROUP BY 1, 2"
+)
+
+
+def totals_of_ranges(connection: Connection, tenant_id: UUID, ranges: Sequence[Range]) -> list[tuple[int, int]]:
+    """For each range count and identity sum of its buckets, as `totals` gives them: all ranges of a tenant in one
+    statement on PostgreSQL, where a round trip costs more than what it asks for."""
+    if not ranges:
+        return []
+    if connection.dialect.name == "sqlite":
+        return [_total_of(connection, tenant_id, *one) for one in ranges]
+    edges = sorted({edge for _, *both in ranges for edge in both})
+    rows = connection.execute(
+        _BETWEEN_EDGES,
+        {
+            "tenant_id": tenant_id, "meter_ids": sorted({meter_id for meter_id, _, _ in ranges}), "edges": edges,
+            "first": edges[0], "last": edges[-1],
+        },
+    )  # fmt: skip
+    parts: dict[tuple[UUID, int], tuple[int, int]] = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in rows}
+    places = {edge: place for place, edge in enumerate(edges, 1)}
+    found: list[tuple[int, int]] = []
+    for meter_id, start, end in ranges:
+        own = [parts.get((meter_id, place), (0, 0)) for place in range(places[start], places[end])]
+        found.append((sum(count for count, _ in own), sum(identity_sum for _, identity_sum in own)))
+    return found
+
+
+def _total_of(
+    connection: Connection, tenant_id: UUID, meter_id: UUID, start: datetime, end: datetime
+) -> tuple[int, int]:
+    asked = (tenant_id.bytes, meter_id.bytes, microseconds(start), microseconds(end))
+    count, identity_sum = connection.exec_driver_sql(_ONE_RANGE, asked).one()
+    return count, identity_sum
+
+
 def by_hour(
     connection: Connection, *, tenant_id: UUID, meter_id: UUID, start: datetime, end: datetime
 ) -> dict[datetime, tuple[int, int]]:

@@ -58,6 +58,7 @@ OF_SECOND = "WHERE number = '2026-000002'"
     ("statement", "table", "named"),
     [
         (f"UPDATE buckets SET sum = 11 {OF_TEN}", "buckets", TEN),
+        (f"UPDATE invoice_lines SET mark = '' {OF_15}", "invoice_lines", FIRST | {"line": "ln_1"}),
         (f"UPDATE buckets SET count = count + 1 {OF_TEN}", "buckets", TEN),
         (f"DELETE FROM buckets {OF_TEN}", "buckets", TEN),
         ("UPDATE events SET data = replace(data, '10', '1') WHERE id = '1'", "events", {"id": "1"}),

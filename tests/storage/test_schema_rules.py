@@ -24,6 +24,7 @@ from app.storage.database import Database
 from app.storage.migrations_location import migrations_path
 from app.storage.tables import metadata
 from app.storage.types import ExactDecimal, Id, Instant
+from tests.service import PER_UNIT, event, service, set_up
 
 TABLES = [pytest.param(table, id=table.name) for table in metadata.sorted_tables]
 DISTRIBUTED = [
@@ -188,6 +189,28 @@ def test_migrations_go_up_down_and_up_again_to_the_same_schema(empty_database_ur
 
     assert schema(empty_database_url) == first
     assert set(first) == {*metadata.tables, "alembic_version"}
+
+
+def test_lines_that_were_issued_before_there_were_marks_get_theirs(empty_database_url: str) -> None:
+    """Each that was rated has the mark that its trace gives."""
+    migrate.upgrade(empty_database_url)
+    with service(empty_database_url) as api:
+        set_up(api, [PER_UNIT], start="2026-09-01")
+        api.post("/v1/events", [event("1", time="2026-09-10T10:00:00Z")])
+        api.bill("2026-10-01T00:00:00Z")
+
+    def marks(connection: sa.Connection) -> list[str]:
+        return list(connection.execute(sa.select(metadata.tables["invoice_lines"].c.mark)).scalars())
+
+    with opened(empty_database_url) as database:
+        before = database.read(marks)
+    migrate.downgrade(empty_database_url, "0018")
+    migrate.upgrade(empty_database_url)
+
+    with opened(empty_database_url) as database:
+        assert database.read(marks) == before
+    assert len(before) == 1
+    assert '"energy"' in before[0]
 
 
 def test_the_migrated_schema_is_the_one_on_the_page(database: Database) -> None:

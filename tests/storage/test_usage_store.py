@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from hypothesis import given, settings
@@ -64,5 +64,38 @@ def test_folds_added_one_by_one_are_the_fold_of_all(database: Database) -> None:
             )
             found = {bucket.key: bucket.fold for bucket in stored}
             assert found.get(key) == (reduce(merge, parts) if parts else None)
+
+    agrees()
+
+
+def test_ranges_asked_for_together_have_the_totals_that_each_has_alone(database: Database) -> None:
+    """Buckets of two meters in twenty hours; ranges that adjoin, overlap, lie inside one another or are empty."""
+    start = EARLIEST + timedelta(hours=100)
+    tenant_id, meter_ids = new_id(), [new_id(), new_id()]
+    hours = st.integers(0, 20)
+    ranges = st.lists(st.tuples(st.sampled_from(meter_ids), hours, hours), min_size=1, max_size=12)
+    buckets = [
+        Bucket(
+            BucketKey(tenant_id, meter_id, start + timedelta(hours=hour), cell_of("", dimension)), "", dimension,
+            Fold(count=hour + 1, identity_sum=2**40 + hour),
+        )
+        for meter_id in meter_ids
+        for hour in range(20)
+        for dimension in ("a", "b")
+    ]  # fmt: skip
+    database.write(lambda connection: usage_store.add(connection, buckets))
+
+    @given(ranges)
+    @settings(max_examples=30)
+    def agrees(drawn: list[tuple[Any, int, int]]) -> None:
+        asked = [
+            (meter_id, start + timedelta(hours=min(pair)), start + timedelta(hours=max(pair)))
+            for meter_id, *pair in drawn
+        ]
+
+        found = database.read(lambda connection: usage_store.totals_of_ranges(connection, tenant_id, asked))
+
+        alone = [partial(usage_store.totals, tenant_id=tenant_id, meter_id=m, start=a, end=b) for m, a, b in asked]
+        assert found == [database.read(ask) for ask in alone]
 
     agrees()

@@ -1,0 +1,96 @@
+"""What is sure of a subscription without rating anything: that all it was billed still stands, and stands alone.
+
+Most subscriptions at most closings have had no late use: they are told by the marks of their lines and the sums of
+their buckets, and nothing else of what they were billed is read. Where that does not do, every line is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app.domain.events import instant_text, parse_instant
+from app.domain.marks import Mark
+from app.domain.meters import Meter
+from app.domain.periods import Period, hour_floor
+from app.domain.subscriptions import Subscription
+from app.operations.read_usage import reach_of
+from app.storage import coupon_store, credit_store, invoice_store, usage_store
+from app.storage.invoice_store import MarkedLine
+from app.storage.usage_store import Range
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`is_untouched`: no billed line has changed, nor does any depend on others. `is_given`: there are prepaid units or
+    coupons that may yet be taken."""
+
+    is_untouched: bool
+    is_given: bool
+
+
+def facts_of(
+    connection: Connection, subscriptions: Sequence[Subscription], meters: Mapping[str, Meter]
+) -> dict[UUID, Facts]:
+    """By subscription. Use that comes while this is read is late use of the next document, if it is not of this one."""
+    keys = [(item.tenant_id, item.subscription_id) for item in subscriptions]
+    tenant_ids = sorted({tenant_id for tenant_id, _ in keys})
+    marked = invoice_store.marked_lines(connection, keys)
+    given = credit_store.tenants_with_units(connection, tenant_ids) | coupon_store.tenants_with_open(
+        connection, tenant_ids
+    )
+    return {
+        item.subscription_id: Facts(
+            _is_untouched(connection, item, marked[item.tenant_id, item.subscription_id], meters),
+            item.tenant_id in given,
+        )
+        for item in subscriptions
+    }  # fmt: skip
+
+
+def _is_untouched(
+    connection: Connection, subscription: Subscription, lines: Sequence[MarkedLine], meters: Mapping[str, Meter]
+) -> bool:
+    first: dict[tuple[datetime, str, str, str], MarkedLine] = {}
+    last: dict[tuple[datetime, str, str, str], Mark] = {}
+    for line in lines:
+        if not line.mark.is_plain:
+            return False
+        key = (line.period.start, line.charge, line.mark.since, line.mark.meter)
+        first.setdefault(key, line)
+        last[key] = line.mark
+    expected: list[tuple[Range, tuple[int, int]]] = []
+    for key, mark in last.items():
+        if end_now(subscription, first[key].period, mark.since) != mark.end:
+            return False
+        if mark.meter_id is None:
+            continue
+        meter, start = meters.get(mark.meter), key[0]
+        if meter is None or meter.meter_id != mark.meter_id:
+            return False
+        if hour_floor(start) != start or hour_floor(mark.end) != mark.end:
+            return False
+        if meter.looks_back:
+            if mark.before is None:
+                return False
+            reach = (mark.meter_id, hour_floor(reach_of(meter, start)), start)
+            expected.append((reach, mark.before))
+        expected.append(((mark.meter_id, start, mark.end), (mark.count, mark.identity_sum)))
+    found = usage_store.totals_of_ranges(connection, subscription.tenant_id, [item for item, _ in expected])
+    return found == [totals for _, totals in expected]
+
+
+def end_now(subscription: Subscription, period: Period, since: str) -> datetime:
+    """The end of a billed line's stretch; an earlier one where the subscription has been ended since or is on another
+    plan, and the stretch's own start where that was before it began."""
+    begun = parse_instant(since or instant_text(subscription.start))
+    phase = next((phase for phase in subscription.phases if phase.start == begun), None)
+    if phase is None:
+        return period.start
+    if phase.end is None:
+        return period.end
+    return max(period.start, min(period.end, phase.end))
