@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -30,7 +30,7 @@ class PutEndpoint:
     """The endpoint as it is; `secret` is told where it is new."""
 
     stored: StoredEndpoint
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
 
 
 def put_endpoint(database: Database, wish: Endpoint, *, now: datetime, if_match: str | None = None) -> PutEndpoint:

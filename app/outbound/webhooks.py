@@ -17,7 +17,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
@@ -36,7 +36,7 @@ class Post:
     url: str
     message_id: str
     payload: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 def signatures(post: Post, *, at: datetime) -> str:
@@ -103,12 +103,14 @@ class Poster:
                 connection.do_handshake()
             yield connection
         except (OSError, http.client.HTTPException):
-            if is_cut.is_set():
-                raise TimeoutError from None
-            raise
+            if not is_cut.is_set():
+                raise
         finally:
             timer.cancel()
             connection.close()
+        if is_cut.is_set():
+            # What was read until then looks like an answer that has ended.
+            raise TimeoutError
 
 
 def _first_connection(addresses: Sequence[str], port: int, seconds: float) -> socket.socket:
