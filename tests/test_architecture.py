@@ -28,10 +28,10 @@ NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), (
 
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
-    "announce",
-    "billed_charges", "billed_facts", "billing_books", "catalog_change", "choose_order", "due_lines", "export_filters", "find_due",
-    "frozen_use", "keep_events", "list_unpriced", "make_drafts", "measure_parts", "meter_standing", "next_document",
-    "rate_period", "read_usage", "resolve_tenant", "settle_shared", "show_catalog", "use_credit",
+    "announce", "billed_charges", "billed_facts", "billing_books", "catalog_change", "choose_order", "due_lines",
+    "export_filters", "find_due", "frozen_use", "keep_events", "list_unpriced", "make_drafts", "measure_parts",
+    "meter_standing", "next_document", "rate_period", "read_usage", "resolve_tenant", "settle_shared", "show_catalog",
+    "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
