@@ -29,7 +29,11 @@ from benchmarks import billing
 from benchmarks.alerts import ingest_watched, look_at_tenants
 from benchmarks.balance import ask_balance
 from benchmarks.closing import close_month
-from benchmarks.documents import measure_pdfs_per_second
+from benchmarks.documents import (
+    measure_e_invoices_per_second,
+    measure_factur_x_per_second,
+    measure_pdfs_per_second,
+)
 from benchmarks.ingestion import Rate, bulk_insert, in_process, over_http, uncounted
 from benchmarks.places import Kind, Places, postgresql_server, service
 from benchmarks.rating import measure_rating_lines_per_second
@@ -187,7 +191,7 @@ class Bench:
         self.add(
             Figure(f"close {tenants} tenants", places.kind, found.seconds, "seconds", ratio, "sum of the same buckets")
         )
-        self.add(Figure(f"close {tenants} tenants", places.kind, tenants / found.seconds, "periods/s"))
+        self.add(Figure(f"close {tenants} tenants", places.kind, tenants / found.seconds, "issued/s"))
 
     def balance(self, places: Places) -> None:
         self.step(f"{places.kind}: balance of a tenant with a million events")
@@ -247,7 +251,11 @@ class Bench:
 
     def documents(self) -> None:
         self.step("documents")
-        self.add(Figure("print an invoice of ten lines", "", measure_pdfs_per_second(), "PDF/s"))
+        self.figures.append(Figure("print an invoice of ten lines", "", measure_pdfs_per_second(), "PDF/s"))
+        self.figures.append(
+            Figure("write its e-invoice, amounts checked", "", measure_e_invoices_per_second(), "e-invoices/s")
+        )
+        self.add(Figure("print it with the e-invoice inside", "", measure_factur_x_per_second(), "Factur-X/s"))
 
 
 def main() -> None:

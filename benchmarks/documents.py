@@ -1,13 +1,17 @@
-"""How many documents does one process print in a second? `python -m benchmarks.documents` prints it."""
+"""How many documents does one process make in a second? `python -m benchmarks.documents` prints it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from time import perf_counter
 
+from app.documents.factur_x import embed
+from app.documents.invoice_cii import write_cii
 from app.documents.invoice_pdf import render_pdf
+from app.documents.make_e_invoice import e_invoice_of
 from app.domain.charge_models import Component
 from app.domain.invoices import Invoice, InvoiceLine
 from app.domain.parties import Address, Party
@@ -20,13 +24,32 @@ _STANDARD = TaxRate("S", Decimal(20))
 
 def measure_pdfs_per_second(*, documents: int = 100, lines: int = 10) -> float:
     """PDFs a second of `documents` different invoices of `lines` lines with two tiers each, after one to warm up."""
+    return _per_second(render_pdf, documents, lines)
+
+
+def measure_e_invoices_per_second(*, documents: int = 300, lines: int = 10) -> float:
+    """CII a second of such invoices, their amounts checked."""
+    return _per_second(lambda invoice: write_cii(e_invoice_of(invoice)), documents, lines)
+
+
+def measure_factur_x_per_second(*, documents: int = 50, lines: int = 10) -> float:
+    """PDFs with the e-invoice inside a second."""
+    return _per_second(_factur_x, documents, lines)
+
+
+def _factur_x(invoice: Invoice) -> bytes:
+    document = e_invoice_of(invoice)
+    return embed(render_pdf(invoice), write_cii(document), document, "fr")
+
+
+def _per_second(make: Callable[[Invoice], bytes], documents: int, lines: int) -> float:
     invoice = _invoice(lines)
-    render_pdf(invoice)
+    make(invoice)
     started = perf_counter()
     for number in range(documents):
         # A new number and new names each time: the layout remembers texts that it has seen before.
         buyer = replace(invoice.buyer, name=f"Buyer {number} SARL")
-        render_pdf(replace(invoice, number=f"2026-{number:06}", buyer=buyer))
+        make(replace(invoice, number=f"2026-{number:06}", buyer=buyer))
     return documents / (perf_counter() - started)
 
 
@@ -78,3 +101,5 @@ def _line(number: int) -> InvoiceLine:
 
 if __name__ == "__main__":
     print(f"{measure_pdfs_per_second():.0f} PDF/s")
+    print(f"{measure_e_invoices_per_second():.0f} e-invoices/s")
+    print(f"{measure_factur_x_per_second():.0f} Factur-X/s")

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A part imports from lines below its own, and from itself; not from its neighbours.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("main", "cli", "commands", "demo", "__main__"),
+    ("main", "cli", "commands", "demo", "official", "official_child", "__main__"),
     ("api", "console", "workers", "importing"),
     ("operations",),
     ("wire",),
@@ -24,13 +24,19 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 # `quotepart serve` starts the application that main builds, `quotepart openapi` writes down its interface; the demo is
 # one of the commands, which cli puts together, and `python -m app` is cli itself.
-NEIGHBOURS = {("commands", "main"), ("commands", "demo"), ("cli", "commands"), ("__main__", "cli")}
+NEIGHBOURS = {
+    ("commands", "main"),
+    ("commands", "demo"),
+    ("commands", "official"),
+    ("cli", "commands"),
+    ("__main__", "cli"),
+}
 
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
     "announce", "billed_charges", "billed_facts", "billing_books", "catalog_change", "choose_order", "due_lines",
     "export_filters", "find_due", "frozen_use", "keep_events", "list_unpriced", "make_drafts", "measure_parts",
-    "meter_standing", "next_document", "rate_period", "read_usage", "resolve_tenant", "settle_shared", "show_catalog",
+    "meter_standing", "next_document", "rate_period", "read_usage", "render_document", "resolve_tenant", "settle_shared", "show_catalog",
     "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.

@@ -46,7 +46,7 @@ def problem_of(error: errors.BillingError) -> dict[str, Any]:
     """The members of a problem but `status` and `instance`, which only an HTTP answer has."""
     problem: dict[str, Any] = {"type": PROBLEM_BASE + error.slug, "title": error.title, "detail": error.detail}
     problem |= {name: value for name, value in error.facts.items() if value is not None}
-    if isinstance(error, errors.InvalidInput) and error.problems:
+    if isinstance(error, errors.InvalidInput | errors.NoEInvoice) and error.problems:
         listed = error.problems[:MAX_ERRORS_LISTED]
         problem["errors"] = [{"pointer": item.pointer, "detail": item.detail} for item in listed]
     return problem

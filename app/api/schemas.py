@@ -24,6 +24,7 @@ from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 from app.domain.parties import REFERENCE_NAMES, VAT_REGIMES
 from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
+from app.domain.platform_statuses import NAMES as STATUS_NAMES
 from app.domain.tax import CATEGORIES, SUPPLIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
@@ -48,6 +49,7 @@ from app.wire.parties import (
     SCHEME,
 )  # fmt: skip
 from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
+from app.wire.platform_statuses import MAX_REASON as MAX_STATUS_REASON
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 
 Schema = dict[str, Any]
@@ -1020,6 +1022,28 @@ _PRIORITY = {"type": "integer", "minimum": 0, "maximum": MAX_PRIORITY,
              "description": "The lowest number is used first; 50 where none is given."}  # fmt: skip
 _ANY_GRANT = {"priority": _PRIORITY, "effective_at": DAY_OR_INSTANT, "expires_at": DAY_OR_INSTANT,
               "description": text(1000)}  # fmt: skip
+INVOICE_STATUS_SENT = sent(
+    {"code": one_of(tuple(STATUS_NAMES))},
+    {
+        "at": INSTANT,
+        "platform": text(),
+        "reason": text(MAX_STATUS_REASON),
+        "reason_code": text(),
+        "external_id": text(),
+    },
+    examples=[{"code": "205", "at": "2026-12-03T09:00:00Z", "platform": "PA Exemple", "external_id": "flow-77"}],
+)
+INVOICE_STATUS = shown(
+    {
+        "sequence": {"type": "integer"}, "code": one_of(tuple(STATUS_NAMES)),
+        "name": one_of(tuple(STATUS_NAMES.values())), "at": INSTANT, "received_at": INSTANT,
+        "platform": {"type": ["string", "null"]}, "reason": {"type": ["string", "null"]},
+        "reason_code": {"type": ["string", "null"]}, "external_id": {"type": ["string", "null"]},
+    },
+    description="What a platform said of a document: a code of the French life cycle (200 to 213), since when by its "
+    "word, and when it was told here.",
+)  # fmt: skip
+
 CREDIT_GRANT_SENT: Schema = {
     "anyOf": [
         sent({"tenant": KEY, "kind": one_of(("promotional", "prepaid")), "amount": AMOUNT | {"not": _ZERO_TEXT}},
@@ -1213,6 +1237,8 @@ SCHEMAS: dict[str, Schema] = {
     "CreditNoteSent": CREDIT_NOTE_SENT, "CreditNoteMade": CREDIT_NOTE_MADE,
     "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,
     "SimulationSent": SIMULATION_SENT, "Simulation": SIMULATION,
+    "InvoiceStatusSent": INVOICE_STATUS_SENT, "InvoiceStatus": INVOICE_STATUS,
+    "InvoiceStatuses": page_of(ref("InvoiceStatus")),
     "CreditGrantSent": CREDIT_GRANT_SENT, "CreditGrant": CREDIT_GRANT, "CreditGrants": page_of(ref("CreditGrant")),
     "CreditGrantWithUses": CREDIT_GRANT_WITH_USES, "CreditUse": CREDIT_USE, "CreditUses": page_of(ref("CreditUse")),
     "CouponSent": COUPON_SENT,

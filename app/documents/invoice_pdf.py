@@ -18,14 +18,17 @@ from zoneinfo import ZoneInfo
 
 import typst
 
-from app.documents import wording
+from app.documents import french_rules, wording
+from app.documents.payment_code import payment_code
+from app.documents.use_chart import UseChart, round_for_reading, use_charts
 from app.documents.wording import TEXTS, Language
 from app.domain.charge_models import Component
 from app.domain.charge_models.components import IN_THE_UNIT, OF_MEASURED_USE
-from app.domain.invoices import Invoice, InvoiceLine
+from app.domain.invoices import AccountingTax, Invoice, InvoiceLine
 from app.domain.money import ZERO, round_amount
-from app.domain.parties import Party
+from app.domain.parties import REFERENCE_NAMES, Logo, Party
 from app.domain.periods import local_date, parse_zone
+from app.domain.references import creditor_reference, printed_reference
 
 _TEMPLATE = Path(__file__).with_name("invoice.typ")
 
@@ -41,13 +44,28 @@ _MAX_KEPT_PARTS = 24
 _MAX_KEPT_CHARACTERS = 1_500
 _MAX_RUNNING_NAME = 50
 
+_INK = "#1b2530"
+_LOGO_FORMATS = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg"}
+
 # Amounts of events at a bound are not among the quantities: what is missing there was not free.
 _OF_SINGLE_EVENTS = ("event_minimum", "event_maximum")
 
 
-def render_pdf(invoice: Invoice) -> bytes:
-    """The document as PDF/A-3b, dated with its issue; a draft carries a watermark and the end of its period as date."""
-    content = _printable(_content(invoice))
+def render_pdf(invoice: Invoice, *, logo: Logo | None = None) -> bytes:
+    """The document as PDF/A-3b, dated with its issue; a draft carries a watermark and the end of its period as date.
+
+    `logo` is the picture that the seller of the document names; one that cannot be drawn is left out.
+    """
+    try:
+        return _rendered(invoice, logo)
+    except typst.TypstError:
+        if logo is None:
+            raise
+        return _rendered(invoice, None)
+
+
+def _rendered(invoice: Invoice, logo: Logo | None) -> bytes:
+    content = _printable(_content(invoice)) | _graphics(invoice, logo)
     instant = invoice.issued_at or invoice.period.end
     for _ in range(_MAX_ATTEMPTS):
         try:
@@ -93,16 +111,44 @@ def _content(invoice: Invoice) -> dict[str, Any]:
         "draft": texts["draft"] if invoice.status == "draft" else None,
         "references": [wording.reference(item, invoice, zone, language) for item in invoice.references],
         "facts": _facts(invoice, zone, language),
-        "seller": _party(texts["seller"], invoice.seller, language),
-        "buyer": _party(texts["buyer"], invoice.buyer, language),
+        "seller": _party(texts["seller"], invoice.seller, language) | {"contacts": _contacts(invoice.seller)},
+        "buyer": _party(texts["buyer"], invoice.buyer, language) | {"lines": _window(invoice.buyer, language)},
+        "delivery": _delivery(invoice, language),
         "heads": [texts[head] for head in ("description", "quantity", "unit_price", "vat", "amount")],
-        "lines": [_line(line, invoice, zone, language) for line in invoice.lines],
+        "lines": _grouped(invoice, zone, language),
         "empty": texts["no_lines"],
+        "charts": [_chart(chart, language) for chart in use_charts(invoice)],
         "tax": _tax(invoice, language),
         "totals": _totals(invoice, language),
         "due": _due(invoice, language),
+        "payment": _payment(invoice, language),
+        "mentions": _mentions(invoice, language),
+        "mentions_title": texts["mentions"],
+        "legal": _legal_line(invoice.seller, language),
         "footer": _footer(invoice, name, language),
     }
+
+
+def _graphics(invoice: Invoice, logo: Logo | None) -> dict[str, Any]:
+    """What is no text, and is laid out as it is."""
+    colour = invoice.seller.colour
+    return {
+        "accent": colour if re.fullmatch("#[0-9a-fA-F]{6}", colour) else _INK,
+        "logo": None if logo is None else {"format": _LOGO_FORMATS[logo.name.media_type], "data": list(logo.content)},
+        "code": _code(invoice),
+        # Windows of envelopes are on the right in France, and on the left elsewhere.
+        "window": "right" if french_rules.apply_to(invoice.seller) else "left",
+    }
+
+
+def _code(invoice: Invoice) -> str | None:
+    if invoice.type != "invoice" or invoice.status != "issued" or invoice.currency != "EUR":
+        return None
+    seller = invoice.seller
+    return payment_code(
+        name=seller.name, iban=seller.iban, bic=seller.bic, amount=invoice.total,
+        reference=creditor_reference(invoice.number) or invoice.number,
+    )  # fmt: skip
 
 
 def _facts(invoice: Invoice, zone: ZoneInfo, language: Language) -> list[tuple[str, str]]:
@@ -115,24 +161,121 @@ def _facts(invoice: Invoice, zone: ZoneInfo, language: Language) -> list[tuple[s
     facts.append((texts["billing_period"], wording.period(invoice.period, zone, language)))
     facts.append((texts["time_zone"], invoice.time_zone))
     facts.append((texts["currency"], invoice.currency))
+    facts += [(texts[name], getattr(invoice, name)) for name in REFERENCE_NAMES if getattr(invoice, name)]
     return facts
 
 
 def _party(label: str, party: Party, language: Language) -> dict[str, Any]:
     texts = TEXTS[language]
-    numbers = []
+    numbers = [wording.legal_form(party, language)]
     if party.registration:
         french = party.address is not None and party.address.country == "FR"
         is_siren = french and re.fullmatch("[0-9]{9}", party.registration)
         numbers.append(f"{texts['siren' if is_siren else 'registration']} {party.registration}")
+    if party.siret:
+        numbers.append(f"{texts['siret']} {party.siret}")
     if party.vat_number:
         numbers.append(f"{texts['vat_number']} {party.vat_number}")
     return {
         "label": label,
         "name": party.name,
         "lines": wording.address_lines(party.address, language) if party.address else [],
-        "numbers": numbers,
+        "numbers": [number for number in numbers if number],
     }
+
+
+def _window(buyer: Party, language: Language) -> list[str]:
+    """The address that the envelope shows: where bills go, or else where the company is."""
+    address = buyer.billing_address or buyer.address
+    return wording.address_lines(address, language) if address else []
+
+
+def _contacts(seller: Party) -> list[str]:
+    return [" · ".join(text for text in (one.name, one.phone, one.email) if text) for one in seller.contacts[:2]]
+
+
+def _delivery(invoice: Invoice, language: Language) -> str | None:
+    address = invoice.delivery_address
+    if address is None or address == invoice.buyer.address:
+        return None
+    return f"{TEXTS[language]['delivery']} {', '.join(wording.address_lines(address, language))}"
+
+
+def _grouped(invoice: Invoice, zone: ZoneInfo, language: Language) -> list[dict[str, Any]]:
+    """The lines; those of several subscriptions under one payer by subscription, each group with its subtotal."""
+    names = dict.fromkeys(line.subscription for line in invoice.lines)
+    if len(names) < 2:
+        return [_line(line, invoice, zone, language) for line in invoice.lines]
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        own = [line for line in invoice.lines if line.subscription == name]
+        rows += [_line(line, invoice, zone, language) for line in own]
+        amount = wording.amount(sum((line.amount for line in own), ZERO), invoice.currency, language)
+        rows.append({"subtotal": TEXTS[language]["subtotal"].format(name=name).strip(), "amount": amount})
+    return rows
+
+
+def _chart(chart: UseChart, language: Language) -> dict[str, Any]:
+    highest = f"{wording.quantity(round_for_reading(chart.highest), language)} {chart.line.unit}".strip()
+    return {
+        "title": TEXTS[language]["use_by_day"].format(name=chart.line.description or chart.line.charge),
+        "bars": [str(height) for height in chart.heights],
+        "highest": TEXTS[language]["highest_day"].format(quantity=highest),
+        "first": wording.day(chart.first, language),
+        "last": wording.day(chart.last, language),
+    }
+
+
+def _payment(invoice: Invoice, language: Language) -> dict[str, Any] | None:
+    """To whom, to which account and under which reference the document is to be paid; nothing on a credit note."""
+    texts, seller = TEXTS[language], invoice.seller
+    if invoice.type != "invoice" or not seller.iban:
+        return None
+    rows = [(texts["beneficiary"], seller.name), ("IBAN", printed_reference(seller.iban))]
+    if seller.bic:
+        rows.append(("BIC", seller.bic))
+    if invoice.number:
+        rows.append((texts["reference"], printed_reference(creditor_reference(invoice.number)) or invoice.number))
+    return {"title": texts["payment"], "rows": rows, "scan": texts["scan"]}
+
+
+def _mentions(invoice: Invoice, language: Language) -> list[str]:
+    """What the law of the seller's country wants to be said, why there is no VAT, and what was noted besides."""
+    texts, seller = TEXTS[language], invoice.seller
+    found: list[str] = []
+    if french_rules.apply_to(seller):
+        found.append(texts[f"nature_{french_rules.business_process(invoice)[0]}"])
+        found += french_rules.regime_mentions(invoice, language)
+    found += _terms(invoice, language)
+    found += [group.exemption.reason for group in invoice.tax if group.exemption is not None]
+    if invoice.accounting_tax is not None:
+        found.append(_accounting_vat(invoice.accounting_tax, invoice.currency, language))
+    return [*dict.fromkeys(found), *wording.remarks(invoice)]
+
+
+def _terms(invoice: Invoice, language: Language) -> list[str]:
+    """What holds for late and early payment; nothing where nothing is to be paid."""
+    seller = invoice.seller
+    if invoice.type == "credit_note":
+        return []
+    if french_rules.apply_to(seller):
+        terms = french_rules.terms(seller, language)
+        return [terms["PMD"], terms["PMT"], terms["AAB"]]
+    return [text for text in (seller.penalty_terms, seller.recovery_terms, seller.discount_terms) if text]
+
+
+def _accounting_vat(vat: AccountingTax, currency: str, language: Language) -> str:
+    return TEXTS[language]["accounting_vat"].format(
+        currency=vat.currency, amount=wording.amount(vat.amount, vat.currency, language),
+        rate=wording.quantity(vat.rate, language), own=currency, source=vat.source,
+        date=wording.day(vat.date, language),
+    )  # fmt: skip
+
+
+def _legal_line(seller: Party, language: Language) -> str:
+    """One line that names the company, for the foot of each page."""
+    party = _party("", seller, language)
+    return " · ".join([_short(seller.name), *party["numbers"]])
 
 
 def _line(line: InvoiceLine, invoice: Invoice, zone: ZoneInfo, language: Language) -> dict[str, Any]:
@@ -235,7 +378,7 @@ def _due(invoice: Invoice, language: Language) -> dict[str, str | None]:
 
 
 def _footer(invoice: Invoice, name: str, language: Language) -> str:
-    parts = [_short(invoice.seller.name), name]
+    parts = [name]
     if invoice.hash:
         parts.append(f"{TEXTS[language]['hash']} {invoice.hash[:16]}…")
     return " · ".join(parts)

@@ -16,7 +16,7 @@ from app.domain.charge_models import Component
 from app.domain.charge_models.components import IN_PERCENT
 from app.domain.invoices import Invoice, InvoiceLine, Reference
 from app.domain.money import CURRENCY_DECIMALS, amount_text, plain
-from app.domain.parties import Address
+from app.domain.parties import Address, Party
 from app.domain.periods import Period, local_date, start_of_day
 from app.domain.tax import TaxGroup, TaxRate
 
@@ -108,6 +108,28 @@ TEXTS: dict[Language, dict[str, str]] = {
         "category_G": "Exempt from VAT: export outside the European Union",
         "category_O": "Outside the scope of VAT",
         "hash": "SHA-256",
+        "credit_terms": "Nothing is to be paid on this credit note: it lowers what is owed.",
+        "payable_by": "Payable by {date}.",
+        "capital": "capital of {amount}",
+        "siret": "SIRET",
+        "purchase_order": "Purchase order",
+        "buyer_reference": "Your reference",
+        "contract_reference": "Contract",
+        "project_reference": "Project",
+        "cost_centre": "Cost centre",
+        "delivery": "Delivered to",
+        "subtotal": "Subtotal {name}",
+        "payment": "Payment",
+        "beneficiary": "Beneficiary",
+        "reference": "Reference",
+        "scan": "Scan with your bank’s app",
+        "use_by_day": "{name}: use by day",
+        "highest_day": "highest day {quantity}",
+        "mentions": "Terms",
+        "nature_S": "Nature of the supplies: services.",
+        "nature_B": "Nature of the supplies: goods.",
+        "nature_M": "Nature of the supplies: goods and services.",
+        "accounting_vat": "VAT in {currency}: {amount}, at {rate} for 1 {own} ({source}, {date}).",
     },
     "fr": {
         "invoice": "Facture",
@@ -189,6 +211,28 @@ TEXTS: dict[Language, dict[str, str]] = {
         "category_G": "Exonéré de TVA : exportation hors de l’Union européenne",
         "category_O": "Hors champ de la TVA",
         "hash": "SHA-256",
+        "credit_terms": "Aucun paiement n’est dû au titre de cet avoir : il diminue ce qui est dû.",
+        "payable_by": "À régler au plus tard le {date}.",
+        "capital": "capital de {amount}",
+        "siret": "SIRET",
+        "purchase_order": "Bon de commande",
+        "buyer_reference": "Votre référence",
+        "contract_reference": "Contrat",
+        "project_reference": "Projet",
+        "cost_centre": "Centre de coûts",
+        "delivery": "Livré à",
+        "subtotal": "Sous-total {name}",
+        "payment": "Règlement",
+        "beneficiary": "Bénéficiaire",
+        "reference": "Référence",
+        "scan": "À scanner avec l’application de votre banque",
+        "use_by_day": "{name} : consommation par jour",
+        "highest_day": "maximum {quantity}",
+        "mentions": "Conditions",
+        "nature_S": "Catégorie d’opérations : prestations de services.",
+        "nature_B": "Catégorie d’opérations : livraisons de biens.",
+        "nature_M": "Catégorie d’opérations : livraisons de biens et prestations de services.",
+        "accounting_vat": "TVA en {currency} : {amount}, au cours de {rate} pour 1 {own} ({source}, {date}).",
     },
 }
 
@@ -412,6 +456,22 @@ def tax_category(category: str, language: Language) -> str:
     """What a VAT category means, with its code where lines show that: `Outside the scope of VAT (O)`."""
     text = TEXTS[language].get(f"category_{category}", category)
     return text if category == "S" else f"{text} ({category})"
+
+
+def legal_form(party: Party, language: Language) -> str:
+    """What a company's documents say of it: `SAS au capital de 10 000,00 €, RCS Grenoble`; '' for nothing."""
+    form = party.legal_form
+    if party.share_capital is not None:
+        capital = amount(party.share_capital.amount, party.share_capital.currency, language)
+        joined = TEXTS[language]["capital"].format(amount=capital)
+        form = f"{form} {'au ' if language == 'fr' and form else ''}{joined}".strip()
+    return ", ".join(text for text in (form, f"{party.register} {party.register_town}".strip()) if text)
+
+
+def remarks(invoice: Invoice) -> list[str]:
+    """What a person wrote on the document: a note, why it was written and to what it refers."""
+    written = invoice.remarks
+    return [text for text in (written.note, written.reason, written.reference) if text]
 
 
 def address_lines(address: Address, language: Language) -> list[str]:

@@ -11,6 +11,7 @@
       NotFound               there is no such thing for this caller (404)
       Conflict               the state forbids it (409)
         PreconditionFailed   If-Match names another version (412)
+        NoEInvoice           a document lacks what an e-invoice must say; names it in `problems`
       Overloaded             more is sent than can be taken; send it again (429)
       Unavailable            right now it cannot be answered exactly; try again (503)
 
@@ -166,6 +167,22 @@ class CannotBill(Conflict):
     """A period cannot be billed as the catalog stands: there is no operator, or no tax rate that applies."""
 
     slug = "cannot-bill"
+
+
+class NoEInvoice(Conflict):
+    """A document lacks what an e-invoice must say; `problems` point into the document as the interface shows it."""
+
+    slug = "no-e-invoice"
+
+    def __init__(self, detail: str, *, problems: tuple[FieldProblem, ...] = (), **facts: object) -> None:
+        super().__init__(detail, **facts)
+        self.problems = problems
+
+
+class AmountsDisagree(Conflict):
+    """A document's amounts do not follow from one another to the cent, so that it must not be issued."""
+
+    slug = "amounts-disagree"
 
 
 class BodyTooSlow(BillingError):

@@ -158,6 +158,7 @@ class Meter:
     filters: tuple[Filter, ...] = ()
     rounding: Rounding | None = None
     unit: str = ""
+    unit_code: str = ""
     expression: str = ""
     conversion: Conversion | None = None
     intervals: Intervals | None = None
@@ -177,6 +178,11 @@ class Meter:
     def billed_unit(self) -> str:
         """The unit of the quantity that is priced."""
         return self.unit if self.conversion is None else self.conversion.unit
+
+    @cached_property
+    def billed_unit_code(self) -> str:
+        """The code of that unit (UN/ECE Recommendation 20); '' where none is stated, as of a unit converted to."""
+        return self.unit_code if self.conversion is None else ""
 
     @cached_property
     def kept_as(self) -> Kept:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from app.documents.make_e_invoice import refuse_disagreements
 from app.domain.invoices import content_hash
 from app.domain.periods import local_date
 from app.operations.announce import announce
@@ -23,6 +24,7 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     """The issued document. The seller's counter row is locked until the caller commits: no gap, no double, in order.
 
     `issued_at` is never before that of the document before it; the year of the number is the seller's local one.
+    Raises AmountsDisagree.
     """
     place = draft.place
     series = invoice_store.lock_series(connection, place.seller_id)
@@ -39,6 +41,7 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
         issued_at=issued_at, due_date=due_date, previous_hash=series.last_hash,
     )  # fmt: skip
     issued = replace(numbered, hash=content_hash(numbered))
+    refuse_disagreements(issued)
     moved = SeriesState(year, sequence, series.total + 1, issued.hash, issued_at)
     invoice_store.save_issued(connection, issued, place, moved)
     stored = StoredInvoice(issued, place, moved.total)

@@ -26,7 +26,7 @@ from app.domain.kept_meters import keep_conversion, keep_rounding, read_conversi
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
-from app.domain.periods import Period, hour_floor, share_used
+from app.domain.periods import Period, hour_floor, local_date, share_used
 from app.domain.plans import PlanCharge, PlanTerms
 from app.domain.projections import Basis, LineProjection, basis_of, projected, share_elapsed
 from app.domain.rating.inputs import inputs_of
@@ -56,7 +56,8 @@ class Reach:
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """A meter's quantity over a stretch, and which events it came from: how many, and the sum of their identities, in
-    all and by hour (the hour's number from the stretch's first, the count, the sum)."""
+    all and by hour (the hour's number from the stretch's first, the count, the sum). `days` are the quantities of the
+    local days, of a meter that adds up over time: documents draw them."""
 
     total: Decimal
     count: int = 0
@@ -64,6 +65,7 @@ class Measurement:
     hours: tuple[tuple[int, int, int], ...] = ()
     parts: MeasuredParts = NO_PARTS
     reach: Reach | None = None
+    days: tuple[tuple[date, Decimal], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ def measure_stretch(
     before = None if from_events or not meter.looks_back else totals_before(connection, meter, tenant_id, stretch.start)
     use = Use(fold=EMPTY)
     hours: dict[int, tuple[int, int]] = {}
+    sums: dict[int, Decimal] = {}
+    adds_up = _adds_up(meter)
     carried: set[bytes] = set()
     first = hour_floor(stretch.start)
     found = pieces(
@@ -130,10 +134,29 @@ def measure_stretch(
             hour = (piece.bucket.key.start - first) // HOUR
             count, identity_sum = hours.get(hour, (0, 0))
             hours[hour] = (count + fold.count, identity_sum + fold.identity_sum)
+            if adds_up and fold.sum is not None:
+                sums[hour] = sums.get(hour, ZERO) + fold.sum
+    days = _by_day(first, sums or {hour: Decimal(count) for hour, (count, _) in hours.items()}, zone)
     by_hour = tuple((hour, *hours[hour]) for hour in sorted(hours))
     reach = Reach(before, tuple(sorted(carried)), (use.sessions_open, use.sessions_cut)) if meter.looks_back else None
     total = use.quantity(meter, measured, zone=zone)
-    return Measurement(total, use.fold.count, use.fold.identity_sum, by_hour, parts.measured(meter), reach)
+    return Measurement(
+        total, use.fold.count, use.fold.identity_sum, by_hour, parts.measured(meter), reach, days if adds_up else ()
+    )
+
+
+def _adds_up(meter: Meter) -> bool:
+    """True where the quantity of a stretch is the sum of its hours' quantities."""
+    return meter.aggregation in ("sum", "count") and meter.intervals is None and not meter.looks_back
+
+
+def _by_day(first: datetime, hours: Mapping[int, Decimal], zone: ZoneInfo) -> tuple[tuple[date, Decimal], ...]:
+    """The sums of the local days in which the hours begin; `first` is hour 0."""
+    days: dict[date, Decimal] = {}
+    for hour, quantity in hours.items():
+        day = local_date(first + hour * HOUR, zone)
+        days[day] = days.get(day, ZERO) + quantity
+    return tuple(sorted(days.items()))
 
 
 def totals_before(connection: Connection, meter: Meter, tenant_id: UUID, start: datetime) -> tuple[int, int]:
@@ -181,9 +204,7 @@ def rate_gathered(billable: Billable, meter: Meter | None, measurement: Measurem
         "full": full,
         "since": instant_text(billable.phase.start),
         "in_trial": billable.phase.in_trial,
-        "meter": None
-        if meter is None
-        else {"key": meter.key, "meter_id": meter.meter_id.hex, "unit": meter.billed_unit},
+        "meter": None if meter is None else _meter_to_trace(meter),
         "rounding": None if meter is None else keep_rounding(meter.rounding),
         "convert": None if meter is None else keep_conversion(meter.conversion),
     }
@@ -192,6 +213,11 @@ def rate_gathered(billable: Billable, meter: Meter | None, measurement: Measurem
         None if meter is None else meter.conversion, billable.phase.in_trial, **inputs_of(trace),
     )  # fmt: skip
     return _rated(trace, measurement, terms)
+
+
+def _meter_to_trace(meter: Meter) -> dict[str, Any]:
+    kept = {"key": meter.key, "meter_id": meter.meter_id.hex, "unit": meter.billed_unit}
+    return kept | {"unit_code": meter.billed_unit_code} if meter.billed_unit_code else kept
 
 
 def rate_again(
@@ -304,6 +330,8 @@ def _rated(trace: dict[str, Any], measurement: Measurement, terms: RatingTerms |
         "total": plain(measurement.total), "count": measurement.count, "identity_sum": measurement.identity_sum,
         "hours": [list(item) for item in measurement.hours],
     } | _kept_parts(measurement.parts)  # fmt: skip
+    if measurement.days:
+        usage["days"] = {day.isoformat(): plain(quantity) for day, quantity in measurement.days}
     if measurement.reach is not None:
         usage |= _reach_to_trace(measurement.reach)
     return rate_measured(trace | {"usage": usage}, terms)

@@ -1,8 +1,7 @@
-"""Documents as a caller may see them, and their rendered files, kept as they were handed out first."""
+"""Documents as a caller may see them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -41,24 +40,6 @@ def list_invoices(
     database: Database, wanted: InvoiceFilter, *, after: tuple[UUID, UUID] | None, limit: int
 ) -> list[StoredInvoice]:
     return database.read(lambda connection: invoice_store.listing(connection, wanted, after=after, limit=limit))
-
-
-def invoice_file(
-    database: Database, stored: StoredInvoice, format: str, render: Callable[[StoredInvoice], bytes]
-) -> bytes:
-    """The document in a format. An issued one is rendered once, after its issue, and the same bytes ever after."""
-    if stored.invoice.status != "issued":
-        return render(stored)
-    kept = database.read(lambda connection: invoice_store.find_file(connection, stored.place, format))
-    if kept is not None:
-        return kept
-    content = render(stored)
-
-    def work(connection: Connection) -> bytes:
-        invoice_store.keep_file(connection, stored.place, format, content)
-        return invoice_store.find_file(connection, stored.place, format) or content
-
-    return database.write(work)
 
 
 def midnights(database: Database, day: date) -> frozenset[datetime]:

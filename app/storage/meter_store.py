@@ -19,7 +19,7 @@ def load(
     """The revisions in these states, by meter and age; the last of each meter is its newest. Of one meter where it is
     named."""
     query = (
-        sa.select(meter_revisions, meters.c.unit)
+        sa.select(meter_revisions, meters.c.unit, meters.c.unit_code)
         .join(meters, meters.c.key == meter_revisions.c.key)
         .where(meter_revisions.c.state.in_(states))
         .order_by(meter_revisions.c.key, meter_revisions.c.revision)
@@ -34,7 +34,7 @@ def load(
 def find(connection: Connection, meter_id: UUID) -> tuple[Meter, str, int] | None:
     """The revision with its state and the catalog version that first had it."""
     query = (
-        sa.select(meter_revisions, meters.c.unit)
+        sa.select(meter_revisions, meters.c.unit, meters.c.unit_code)
         .join(meters, meters.c.key == meter_revisions.c.key)
         .where(meter_revisions.c.meter_id == meter_id)
     )
@@ -63,5 +63,5 @@ def retired(connection: Connection, key: str) -> list[UUID]:
 def _meter(row: RowMapping, newest: bool) -> Meter:
     return read_meter(
         parse_json(row["definition"]), key=row["key"], meter_id=row["meter_id"], event_type=row["event_type"],
-        unit=row["unit"], state=row["state"], newest=newest,
+        unit=row["unit"], unit_code=row["unit_code"], state=row["state"], newest=newest,
     )  # fmt: skip

@@ -244,6 +244,19 @@ invoice_files = _table(  # what was rendered after issue, kept once as it was ha
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
 )  # fmt: skip
 
+invoice_statuses = _table(  # what platforms said of a document, told here one after the other; nothing of it changes
+    "invoice_statuses", "distributed", _key("tenant_id", Id), _key("invoice_id", Id), _key("sequence", sa.Integer),
+    _text("code"), _instant("at"), _instant("received_at"), _text("platform"), _text("reason"), _text("reason_code"),
+    _text("message"),  # the platform's own name for it
+    ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+)  # fmt: skip
+
+invoice_handovers = _table(  # which documents were put as files into which directory
+    "invoice_handovers", "distributed", _key("tenant_id", Id), _key("invoice_id", Id), _key("target"),
+    _instant("handed_at"),
+    ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+)  # fmt: skip
+
 number_series = _table(  # one row a seller and series: the only place where a number comes from
     "number_series", "distributed", _key("tenant_id", Id), _key("series"),
     Column("year", sa.Integer, nullable=False), Column("sequence", sa.BigInteger, nullable=False),

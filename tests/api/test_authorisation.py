@@ -376,7 +376,24 @@ BUT_HEAD: tuple[Route, ...] = (
     ),
     Route(
         "GET", "/v1/invoices/{id}.{format}", ("read",),
-        (about_invoice(".csv"), about_invoice(".csv", "draft"), about_invoice(".pdf"), about_invoice(".pdf", "credit")),
+        (
+            about_invoice(".csv"), about_invoice(".csv", "draft"), about_invoice(".pdf"),
+            about_invoice(".pdf", "credit"), Ask(asked("/v1/invoices/{issued}.xml"), "own", (200, 409)),
+        ),
+    ),
+    Route(
+        "GET", "/v1/invoices/{id}.ubl.xml", ("read",),
+        (Ask(asked("/v1/invoices/{issued}.ubl.xml"), "own", (200, 409)),),
+    ),
+    Route("GET", "/v1/invoices/{id}/statuses", ("read",), (about_invoice("/statuses"),)),
+    Route(
+        "POST", "/v1/invoices/{id}/statuses", ("finance",),
+        (
+            Ask(
+                told("/v1/invoices/{issued}/statuses", lambda _: {"code": "205", "external_id": "flow-1"}), "refused",
+                (200, 201),
+            ),
+        ),
     ),
     Route(
         "GET", "/v1/invoices/{id}/lines/{line}/explanation", ("read",),

@@ -11,12 +11,14 @@ from app.api.routers import (
     exports,
     invoices,
     simulations,
+    statuses,
     usage,
     webhooks,
 )
 
 ROUTERS = (
     catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router,
+    statuses.router,
     credit_notes.router, credit.router, coupons.router, simulations.router, exports.router,
     webhooks.router,
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -19,8 +18,6 @@ from app.api.parameters import choice_parameter, date_parameter, instant_paramet
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, INVOICE_ID, one_of, ref
 from app.documents.explanation import explanation_lines
-from app.documents.invoice_csv import render_csv
-from app.documents.invoice_pdf import render_pdf
 from app.documents.wording import language_of
 from app.domain.callers import Caller
 from app.domain.errors import InvalidCursor, NotFound
@@ -33,7 +30,8 @@ from app.observability import metrics
 from app.operations.explain_line import explain_line
 from app.operations.frozen_use import EventPlace
 from app.operations.list_line_events import LineEvent, list_line_events
-from app.operations.read_invoices import find_invoice, invoice_file, list_invoices, midnights
+from app.operations.read_invoices import find_invoice, list_invoices, midnights
+from app.operations.render_document import CONTENT_TYPES, render_document
 from app.operations.resolve_tenant import resolve_tenant
 from app.operations.settle_draft import discard_draft, issue_one
 from app.storage.invoice_store import InvoiceFilter, StoredInvoice
@@ -63,6 +61,8 @@ def links_of_invoice(source: str) -> dict[str, Any]:
         "document": link("get_invoice", "The document.", path__id=source),
         "pdf": link("get_invoice_file", "The document as PDF.", path__id=source, path__format="pdf"),
         "csv": link("get_invoice_file", "The document as CSV.", path__id=source, path__format="csv"),
+        "xml": link("get_invoice_file", "The document as an e-invoice.", path__id=source, path__format="xml"),
+        "ubl": link("get_invoice_ubl", "The document as an e-invoice in UBL.", path__id=source),
         "issue": link("post_issue", "Issue it, where it is a draft.", path__id=source),
         "discard": link("post_discard", "Discard it, where it is a draft.", path__id=source),
     }
@@ -148,10 +148,20 @@ def _position(text: str) -> tuple[UUID, UUID]:
         raise InvalidCursor("This cursor was not given out by this list.") from error
 
 
-_FILES: dict[str, tuple[str, Callable[[StoredInvoice], bytes]]] = {
-    "pdf": ("application/pdf", lambda stored: render_pdf(stored.invoice)),
-    "csv": ("text/csv; charset=utf-8", lambda stored: render_csv(stored.invoice)),
-}
+_NAMED = {"Content-Disposition": {"required": True, "schema": {"type": "string"}}}
+
+
+@router.get(
+    "/invoices/{id}.ubl.xml",
+    **described(
+        "read",
+        {200: Answer("The e-invoice", {"type": "string"}, ("application/xml",), headers=_NAMED)}, 404, 409,
+        parameters=[_INVOICE],
+    ),
+)  # fmt: skip
+async def get_invoice_ubl(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """The issued document as an e-invoice in the other syntax of EN 16931, UBL 2.1; 409 says what it lacks for that."""
+    return await _file(request, id, "ubl.xml", caller)
 
 
 @router.get(
@@ -159,27 +169,30 @@ _FILES: dict[str, tuple[str, Callable[[StoredInvoice], bytes]]] = {
     **described(
         "read",
         {200: Answer(
-            "The document", {"type": "string", "format": "binary"}, ("application/pdf", "text/csv"),
-            headers={"Content-Disposition": {"required": True, "schema": {"type": "string"}}},
+            "The document", {"type": "string", "format": "binary"}, ("application/pdf", "text/csv", "application/xml"),
+            headers=_NAMED,
         )},
-        404, parameters=[_INVOICE, path_parameter("format", one_of(("pdf", "csv")))],
+        404, 409, parameters=[_INVOICE, path_parameter("format", one_of(("pdf", "csv", "xml")))],
     ),
 )  # fmt: skip
 async def get_invoice_file(
     id: str, format: str, request: Request, caller: Caller = Depends(require("read"))
 ) -> Response:
-    """The document as PDF or CSV; for an issued one the same bytes at every request."""
-    if format not in _FILES:
-        raise NotFound(f"Documents come as JSON, .pdf and .csv, not .{format[:20]}.")
-    media_type, render = _FILES[format]
+    """The document as PDF (Factur-X where it can be an e-invoice), CSV, or e-invoice (EN 16931, CII); for an issued one
+    the same bytes at every request. 409 says what an e-invoice lacks: the PDF goes out all the same."""
+    if format not in CONTENT_TYPES:
+        raise NotFound(f"Documents come as JSON, .pdf, .csv, .xml and .ubl.xml, not .{format[:20]}.")
+    return await _file(request, id, format, caller)
 
+
+async def _file(request: Request, id: str, format: str, caller: Caller) -> Response:
     def work() -> tuple[bytes, str]:
         stored = find_invoice(database(request), id, caller)
-        return invoice_file(database(request), stored, format, render), stored.invoice.number or "draft"
+        return render_document(database(request), stored, format), stored.invoice.number or "draft"
 
     content, name = await run_in_threadpool(work)
     disposition = f'inline; filename="{name}.{format}"'
-    return Response(content, media_type=media_type, headers={"Content-Disposition": disposition})
+    return Response(content, media_type=CONTENT_TYPES[format], headers={"Content-Disposition": disposition})
 
 
 @router.get(
