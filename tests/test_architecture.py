@@ -36,8 +36,8 @@ NEIGHBOURS = {
 SHARED_OPERATIONS = {
     "announce", "billed_charges", "billed_facts", "billing_books", "catalog_change", "choose_order", "due_lines",
     "export_filters", "find_due", "frozen_use", "keep_events", "list_unpriced", "make_drafts", "measure_parts",
-    "meter_standing", "next_document", "rate_period", "read_usage", "render_document", "resolve_tenant", "settle_shared",
-    "show_catalog", "use_credit",
+    "meter_standing", "next_document", "rate_period", "read_usage", "render_document", "resolve_tenant",
+    "settle_shared", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {

@@ -62,7 +62,7 @@ PLANS: dict[str, list[dict[str, Any]]] = {
     "tiers": [
         {"key": "energy", "meter": "energy", "discount": {"percent": "3"},
          "model": {"type": "graduated", "tiers": TIERS}},
-        {"key": "traffic", "meter": "traffic", "maximum": "40.00", "tax": "low",
+        {"key": "traffic", "meter": "traffic", "maximum": "9.00", "tax": "low",
          "model": {"type": "volume", "tiers": [
              {"up_to": "5", "unit_price": "1.5"}, {"up_to": None, "unit_price": "1.1"}]}},
     ],
