@@ -34,10 +34,10 @@ NEIGHBOURS = {
 
 # Operations do one thing each. What several of them gather or keep in the same way is shared ...
 SHARED_OPERATIONS = {
-    "announce", "billed_charges", "billed_facts", "billing_books", "catalog_change", "choose_order", "due_lines",
-    "export_filters", "find_due", "frozen_use", "keep_events", "list_unpriced", "make_drafts", "measure_parts",
-    "meter_standing", "next_document", "rate_period", "read_usage", "render_document", "resolve_tenant",
-    "settle_shared", "show_catalog", "use_credit",
+    "allocate_payments", "announce", "billed_charges", "billed_facts", "billing_books", "catalog_change",
+    "choose_order", "due_lines", "export_filters", "find_due", "frozen_use", "keep_events", "list_unpriced",
+    "make_drafts", "measure_parts", "meter_standing", "next_document", "rate_period", "read_usage",
+    "render_document", "resolve_tenant", "settle_shared", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {
@@ -54,6 +54,8 @@ OPERATIONS_CALLING_OTHERS = {
     ("explain_line", "list_line_events"),
     ("settle_draft", "close_period"),
     ("audit_books", "audit_credit"),
+    ("audit_books", "audit_payments"),
+    ("audit_payments", "audit_credit"),
     *(
         ("apply_catalog", f"put_{noun}")
         for noun in ("alert", "coupon", "meter", "plan", "resource", "subscription", "tax_rate", "tenant")

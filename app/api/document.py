@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 
 from app.api.schemas import SCHEMAS, SECURITY_SCHEMES, Schema, ref
+from app.api.schemas_payments import PAYMENT_SCHEMAS
 from app.api.schemas_webhooks import WEBHOOK_SCHEMAS
 
 JSON = "application/json"
@@ -169,7 +170,10 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                 unready = problem_answers(503) if path == "/readyz" else {}
                 operation["responses"] = responses | {str(status): facts for status, facts in unready.items()}
             _complete(operation)
-    document["components"] = {"schemas": SCHEMAS | WEBHOOK_SCHEMAS, "securitySchemes": SECURITY_SCHEMES}
+    document["components"] = {
+        "schemas": SCHEMAS | PAYMENT_SCHEMAS | WEBHOOK_SCHEMAS,
+        "securitySchemes": SECURITY_SCHEMES,
+    }
     return document
 
 

@@ -22,6 +22,7 @@ CLOSING_SECONDS = Histogram(
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )  # fmt: skip
 DOCUMENTS = Counter("quotepart_documents_issued_total", "Documents issued, by type.", ["type"])
+PAYMENTS = Counter("quotepart_payments_recorded_total", "Payments recorded, by where they were told.", ["source"])
 PERIOD_FAILURES = Counter("quotepart_period_failures_total", "Billing instants that a run could not close.")
 JOB_FAILURES = Counter(
     "quotepart_job_failures_total", "Jobs that broke off and will be tried again, by kind.", ["kind"]
@@ -81,6 +82,7 @@ BUILD = Gauge(
 
 OUTCOMES = ("accepted", "duplicate", "conflict", "quarantined", "rejected")
 DOCUMENT_TYPES = ("invoice", "credit_note")
+PAYMENT_SOURCES = ("api", "bank")
 MEASURES = ("quantity", "amount", "balance")
 CHANNELS = ("webhook", "email")
 DELIVERY_OUTCOMES = ("delivered", "retried", "failed", "lost")
@@ -92,6 +94,7 @@ def begin_at_zero(job_kinds: tuple[str, ...]) -> None:
     for counter, values in (
         (EVENTS, OUTCOMES),
         (DOCUMENTS, DOCUMENT_TYPES),
+        (PAYMENTS, PAYMENT_SOURCES),
         (JOB_FAILURES, job_kinds),
         (ALERT_CROSSINGS, MEASURES),
     ):

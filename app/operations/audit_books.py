@@ -3,9 +3,9 @@
 Events: identity and content digest of each row. Buckets: each against the fold of its events. Lines: each against the
 rating of its own trace. Documents: totals, numbers without gap, hashes and their chain; and of every charge and
 stretch, that all documents together billed what it was rated to last. Credit: every grant against its ledger, and every
-entry of that against the document that it names. Also listed, and no difference: `unpriced` usage, late usage that is
-`unbilled` (with what is billed it is what is rated now), and meters that are still being built (their buckets are not
-whole yet).
+entry of that against the document that it names; payments likewise, and the VAT that they hold. Also listed, and no
+difference: `unpriced` usage, late usage that is `unbilled` (with what is billed it is what is rated now), and meters
+that are still being built (their buckets are not whole yet).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
 from app.domain.tax import TaxGroup, summed_groups
 from app.operations.audit_credit import Difference, credit_differences
+from app.operations.audit_payments import payment_differences
 from app.operations.billed_charges import billed_charges
 from app.operations.list_late_usage import list_late_usage
 from app.operations.list_unpriced import list_unpriced
@@ -78,6 +79,7 @@ def _audit(connection: Connection, now: datetime, progress: Progress) -> Audit:
         _audit_series(connection, audit, seller_id, series, keys, progress)
     _audit_billed(connection, audit)
     audit.differences += credit_differences(connection, keys)
+    audit.differences += payment_differences(connection, keys)
     audit.unpriced = list_unpriced(connection, through=now)
     audit.unbilled = list_late_usage(connection, subscription_store.all_subscriptions(connection), at=now)
     return audit

@@ -1,7 +1,8 @@
 """Does the ledger of credit agree with its grants and with the documents that it names?
 
 Of each grant: granted = used + left + expired + voided, so what its row says is left must be its amount less every
-entry. Of each document: what it says it took is what is booked for it, and balance paid no more than it owed.
+entry. Of each document: what it says it took is what is booked for it, and balance and payments pay no more of it than
+it owes.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _document_differences(
         yield Difference("credit_entries", where, "credit used", _text(said), _text(booked))
     if not ZERO <= invoice.paid <= max(invoice.total - invoice.credited, ZERO):
         owed = max(invoice.total - invoice.credited, ZERO)
-        yield Difference("credit_entries", where, "paid from balance", f"0 to {plain(owed)}", plain(invoice.paid))
+        yield Difference("invoices", where, "paid", f"0 to {plain(owed)}", plain(invoice.paid))
 
 
 def _text(amounts: dict[UUID, Decimal]) -> str:

@@ -1,5 +1,5 @@
-"""What credit does for a document: promotional credit lowers its net, prepaid balance pays its total, and a credit note
-gives back what its invoice no longer needs. Shared by closing, issuing and preview.
+"""What credit does for a document: promotional credit lowers its net, prepaid balance and money on account pay its
+total, and a credit note gives back what its invoice no longer needs. Shared by closing, issuing and preview.
 
 While a draft is computed nothing is booked; at issue every use is, in the transaction that issues. The order of money
 and its reasons: docs/order-of-money.md.
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
@@ -18,7 +19,9 @@ from app.domain.credit import CreditUse, Draw, Entry, draw, give_back, give_back
 from app.domain.ids import parse_public_id
 from app.domain.invoices import InvoiceLine
 from app.domain.money import ZERO
+from app.domain.periods import local_date
 from app.domain.tax import TaxRate, group_tax
+from app.operations.allocate_payments import pay_from_account, release_credited
 from app.storage import coupon_store, credit_store, invoice_store
 from app.storage.credit_store import Move
 from app.storage.invoice_store import REISSUE, Place, StoredInvoice
@@ -56,17 +59,18 @@ def _nets(lines: Sequence[InvoiceLine], currency: str) -> list[tuple[TaxRate, De
 
 
 def book_issued(connection: Connection, issued: StoredInvoice, *, now: datetime) -> Decimal:
-    """Books every use of credit by a document that was issued in this transaction; what balance paid of it."""
+    """Books every use of credit by a document that was issued in this transaction; what prepaid balance and money on
+    account paid of it."""
     place = issued.place
-    if not credit_store.lock_account(connection, place.tenant_id):
-        return ZERO
+    credit_store.lock_account(connection, place.tenant_id)
     moves = [_move(place, use) for use in issued.invoice.allowances] + _unit_moves(issued)
     credit_store.book(connection, place.tenant_id, moves, now)
     if place.credits_id is not None:
-        _return_prepaid(connection, issued, now)
-    if issued.invoice.type == "credit_note":
+        _return_paid(connection, issued, now)
+    if issued.invoice.type != "invoice":
         return ZERO
-    return pay_from_balance(connection, issued, issued.invoice.total, now=now)
+    paid = pay_from_balance(connection, issued, issued.invoice.total, now=now)
+    return paid + pay_from_account(connection, place.tenant_id, place.invoice_id, now=now)
 
 
 def _unit_moves(issued: StoredInvoice) -> list[Move]:
@@ -123,10 +127,13 @@ def pay_from_balance(
     return sum((one.amount for one in draws), ZERO)
 
 
-def _return_prepaid(connection: Connection, note: StoredInvoice, now: datetime) -> None:
-    """What prepaid balance paid too much, now that the note has lowered its invoice, goes back to it."""
+def _return_paid(connection: Connection, note: StoredInvoice, now: datetime) -> None:
+    """What was paid too much, now that the note has lowered its invoice, goes back: what payments paid on account,
+    then what prepaid balance paid to it."""
     tenant_id, original_id = note.place.tenant_id, note.place.credits_id
     assert original_id is not None
+    issued_on = local_date(now, ZoneInfo(note.invoice.time_zone))
+    release_credited(connection, tenant_id, original_id, note_id=note.place.invoice_id, on=issued_on, now=now)
     entries = credit_store.of_invoice(connection, tenant_id, original_id, kind="prepaid")
     if not entries:
         return

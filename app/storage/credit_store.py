@@ -22,21 +22,25 @@ from app.storage.tables import credit_accounts, credit_entries, credit_grants
 from app.storage.upserts import insert_missing
 
 
-def lock_account(connection: Connection, tenant_id: UUID) -> bool:
-    """Holds the tenant's credit until the transaction ends; False where it was never granted any."""
-    query = sa.select(credit_accounts.c.entries).where(credit_accounts.c.tenant_id == tenant_id).with_for_update()
-    return connection.execute(query).first() is not None
+def lock_account(connection: Connection, tenant_id: UUID) -> None:
+    """Holds the tenant's credit and payments until the transaction ends."""
+    lock_accounts(connection, {tenant_id})
 
 
 def lock_accounts(connection: Connection, tenant_ids: Collection[UUID]) -> None:
     """The same for several tenants, in one order."""
-    query = sa.select(credit_accounts.c.entries).where(credit_accounts.c.tenant_id.in_(sorted(tenant_ids)))
-    connection.execute(query.order_by(credit_accounts.c.tenant_id).with_for_update()).all()
+    wanted = sorted(tenant_ids)
+    query = sa.select(credit_accounts.c.tenant_id).where(credit_accounts.c.tenant_id.in_(wanted))
+    query = query.order_by(credit_accounts.c.tenant_id).with_for_update()
+    missing = set(wanted) - set(connection.execute(query).scalars())
+    if missing:
+        rows = [{"tenant_id": tenant_id, "entries": 0, "payment_entries": 0} for tenant_id in sorted(missing)]
+        insert_missing(connection, credit_accounts, rows)
+        connection.execute(query).all()
 
 
 def add_grant(connection: Connection, grant: Grant) -> bool:
     """Keeps the grant; False where one of its id was there before. Then that one stays as it is."""
-    insert_missing(connection, credit_accounts, [{"tenant_id": grant.tenant_id, "entries": 0}])
     lock_account(connection, grant.tenant_id)
     if find(connection, grant.tenant_id, grant.grant_id) is not None:
         return False

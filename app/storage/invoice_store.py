@@ -36,7 +36,7 @@ from app.domain.money import ZERO, plain
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
 from app.domain.tax import Exemption, TaxGroup, TaxRate
-from app.storage.credit_store import paid_totals
+from app.storage.payment_store import paid_totals
 from app.storage.tables import invoice_files, invoice_lines, invoices, number_series
 from app.storage.upserts import insert_missing
 

@@ -265,9 +265,11 @@ number_series = _table(  # one row a seller and series: the only place where a n
 
 # --- credit -----------------------------------------------------------------------------------------------------------
 
-credit_accounts = _table(  # one row a tenant that was ever granted credit: whoever reads or moves credit locks it first
+credit_accounts = _table(  # one row a tenant that was ever granted credit, billed or paid: whoever reads or moves its
+    # credit or its payments locks it first
     "credit_accounts", "distributed", _key("tenant_id", Id),
-    Column("entries", sa.BigInteger, nullable=False),  # how many entries its ledger has
+    Column("entries", sa.BigInteger, nullable=False),  # how many entries its ledger of credit has
+    Column("payment_entries", sa.BigInteger, nullable=False, server_default="0"),  # and its ledger of payments
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
 )  # fmt: skip
 
@@ -313,6 +315,65 @@ coupon_uses = _table(  # the invoices that an applied coupon has lowered
         ["tenant_id", "application_id"], ["applied_coupons.tenant_id", "applied_coupons.application_id"]
     ),
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+)  # fmt: skip
+
+# --- payments ---------------------------------------------------------------------------------------------------------
+
+payments = _table(
+    "payments", "distributed",
+    _key("tenant_id", Id),  # the payer
+    _key("payment_id", Id), Column("seller_id", Id, nullable=False), _amount("amount"),
+    _amount("left"),  # the amount less every entry of the ledger; the audit holds the two against each other
+    Column("open", sa.Boolean, nullable=False),  # something is left
+    _text("currency"), Column("paid_on", sa.Date, nullable=False), _text("method"), _text("reference"),
+    _text("external_reference"), _text("note"), _text("source"),  # api or bank
+    Column("digest", Digest, nullable=False),  # of what was asked: a repeat is told from another request
+    _instant("created_at"),
+    ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "open"),
+    Index(None, "tenant_id", "external_reference"), Index(None, "created_at", "payment_id"),
+)  # fmt: skip
+
+payment_entries = _table(  # the ledger: rows are added and never change
+    "payment_entries", "distributed", _key("tenant_id", Id), _key("sequence", sa.BigInteger),
+    Column("payment_id", Id, nullable=False),
+    _text("kind"),  # allocation, release, adjustment, reversal or refund
+    _amount("amount"), Column("booked_on", sa.Date, nullable=False),
+    Column("invoice_id", Id, nullable=True),  # the invoice that it pays
+    Column("document_id", Id, nullable=True),  # the credit note that made it
+    Column("cause_id", Id, nullable=True),  # the reversal or refund that it belongs to
+    _text("tax"),  # JSON: its split by VAT rate
+    _text("reason"), _text("note"), _instant("created_at"),
+    ForeignKeyConstraint(["tenant_id", "payment_id"], ["payments.tenant_id", "payments.payment_id"]),
+    ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+    ForeignKeyConstraint(["tenant_id", "document_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+    Index(None, "tenant_id", "payment_id", "sequence"), Index(None, "tenant_id", "invoice_id"),
+    Index(None, "tenant_id", "document_id"),
+)  # fmt: skip
+
+bank_statements = _table(  # each file once
+    "bank_statements", "distributed",
+    _key("tenant_id", Id),  # the seller whose bank it is
+    _key("statement_id", Id),  # made of the content
+    _text("format"), _text("account"), _text("names"),  # JSON: what the bank calls the statements in it
+    Column("entries", sa.Integer, nullable=False), Column("pending", sa.Integer, nullable=False),
+    _instant("created_at"), ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
+)  # fmt: skip
+
+bank_entries = _table(  # each movement once, whichever files tell of it
+    "bank_entries", "distributed", _key("tenant_id", Id),
+    _key("entry_id", Id),  # made of what the bank calls it, or of all that it says
+    Column("statement_id", Id, nullable=False),  # the first that told of it
+    _text("account"), Column("booked_on", sa.Date, nullable=False), Column("value_on", sa.Date, nullable=True),
+    _amount("amount"), _text("currency"), _text("direction"), _text("entry_reference"),
+    _text("transaction_reference"), _text("end_to_end"), _text("name"), _text("counterparty_account"),
+    _text("references"), _text("text"), Column("is_returned", sa.Boolean, nullable=False), _text("return_reason"),
+    _text("status"),  # unmatched, matched or ignored
+    _text("matched_by", ""), Column("payer_id", Id, nullable=True), Column("payment_id", Id, nullable=True),
+    Column("cause_id", Id, nullable=True),  # the reversal that it made
+    _text("reason", ""), _instant("created_at"), _instant("settled_at", nullable=True),
+    ForeignKeyConstraint(["tenant_id", "statement_id"], ["bank_statements.tenant_id", "bank_statements.statement_id"]),
+    Index(None, "tenant_id", "status", "booked_on", "entry_id"), Index(None, "tenant_id", "end_to_end"),
+    Index(None, "tenant_id", "payment_id"),
 )  # fmt: skip
 
 # --- alerts -----------------------------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ class Things:
     doomed: str
     message: str
     delivery: str
+    payment: str
     meter: str = "energy"
     tax_rate: str = "standard"
     coupon: str = "tenth"
@@ -454,6 +455,43 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(told("/v1/credit-grants/{grant}/void", lambda _: {"reason": "a test"}), "refused"),),
     ),
     Route(
+        "POST", "/v1/invoices/{id}/payments", ("finance",),
+        (Ask(told("/v1/invoices/{issued}/payments", lambda _: {"amount": "1"}), "refused", (201,)),),
+    ),
+    Route(
+        "GET", "/v1/invoices/{id}/payments", ("read",),
+        (about_invoice("/payments"), about_invoice("/payments", "draft"), about_invoice("/payments", "credit")),
+    ),
+    Route(
+        "POST", "/v1/payments", ("finance",),
+        (
+            Ask(told("/v1/payments", lambda things: {"tenant": things.tenant, "amount": "1"}), "refused", (201,),
+                (422,)),
+        ),
+    ),
+    Route(
+        "GET", "/v1/payments", ("read",),
+        (
+            Ask(asked("/v1/payments"), "listed"),
+            Ask(asked("/v1/payments", tenant="{tenant}"), "own"),
+            Ask(asked("/v1/payments", invoice="{issued}"), "own", **EMPTY),
+            Ask(asked("/v1/payments", unallocated="true"), "listed"),
+        ),
+        ("tenant", "invoice", "unallocated"),
+    ),
+    Route("GET", "/v1/payments/{id}", ("read",), (Ask(asked("/v1/payments/{payment}"), "own"),)),
+    *(
+        Route(
+            "POST", f"/v1/payments/{{id}}/{verb}", ("finance",),
+            (Ask(told(f"/v1/payments/{{payment}}/{verb}", body), "refused", ok),),
+        )
+        for verb, body, ok in (
+            ("refunds", lambda _: {"amount": "0.01"}, (201,)),  # of more than anybody owes
+            ("reversals", lambda _: {"reason": "a test", "amount": "0.01"}, (201,)),
+            ("allocations", lambda _: {}, (200,)), ("releases", lambda things: {"invoice": things.issued}, (200, 409)),
+        )
+    ),
+    Route(
         "POST", "/v1/applied-coupons", ("finance",),
         (
             Ask(
@@ -760,6 +798,9 @@ def _things(api: Api, key: str, job: str) -> Things:
         simulation=simulated(api, key), credit=credit["id"], alert=f"{key}-alert",
         run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, grant=_granted(api, key),
         applied=api.post("/v1/applied-coupons", {"coupon": "tenth", "tenant": key})["id"],
+        payment=api.post(
+            "/v1/payments", {"tenant": key, "amount": "99999", "note": f"{key} paid", "allocate": "none"}
+        )["id"],
         endpoint=f"{key}-hook", doomed=f"{key}-doomed", message=delivery["message"], delivery=delivery["id"], put=put,
     )  # fmt: skip
 
@@ -787,6 +828,7 @@ def _missing(like: Things) -> Things:
         draft=nothing[1], credit=nothing[2], alert="nowhere-alert", run=str(UUID(int=4)), job=str(UUID(int=5)),
         simulation=str(UUID(int=6)),
         grant=public_id("cg", UUID(int=6), UUID(int=6)), applied=public_id("ac", UUID(int=7), UUID(int=7)),
+        payment=public_id("pay", UUID(int=8), UUID(int=8)),
         endpoint="nowhere-hook", doomed="nowhere-doomed", message=public_id("msg", UUID(int=8), UUID(int=8)),
         delivery=public_id("dlv", UUID(int=9), UUID(int=9)), coupon="nowhere-coupon",
         meter="nowhere-meter", tax_rate="nowhere-rate", plan="nowhere-plan", put=put,
@@ -817,6 +859,7 @@ def _texts_about(api: Api, key: str) -> Iterator[str]:
     for path in (
         f"/v1/tenants/{key}", f"/v1/resources/{key}-post", f"/v1/subscriptions/{key}-sub", f"/v1/events?tenant={key}",
         f"/v1/invoices?buyer={key}", f"/v1/tenants/{key}/preview", f"/v1/credit-grants?tenant={key}",
+        f"/v1/payments?tenant={key}",
         f"/v1/alerts?tenant={key}", f"/v1/alert-events?tenant={key}", f"/v1/webhook-endpoints/{key}-hook",
         f"/v1/webhook-deliveries?endpoint={key}-hook",
         f"/v1/usage?meter=energy&tenant={key}&group_by=station,resource,tenant",

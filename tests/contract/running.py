@@ -109,6 +109,7 @@ def seed(database_url: str) -> None:
         api.post("/v1/applied-coupons", {"coupon": "welcome", "tenant": "garage"})
         for kind in ("prepaid", "promotional"):
             api.post("/v1/credit-grants", {"tenant": "acme", "kind": kind, "amount": "1"})
+        api.post("/v1/payments", {"tenant": "acme", "amount": "5.00", "allocate": "none"})
         _seed_alert(api)
         for key in ("erp", "former-erp"):
             api.put(f"/v1/webhook-endpoints/{key}", ENDPOINT_SENT["examples"][0])
@@ -299,6 +300,11 @@ _RULES = (
     r"only a whole document is issued again", r"what is issued again is billed again", r"the line '.*' stands here .*",
     r"must begin with https://", r"is not a URL that can be read", r"must not (hold a user name|have a fragment).*",
     r"names (no host|port 0,.*)", r".* is (not a public address|this machine itself)", r"must name `since`, .*",
+    r"an amount that is paid is above 0 .*", r"what is paid is in \w{3}.*", r"lies in the future: today is .*",
+    r"lies from .*, when it was paid, to .*, today", r"this tenant has no such invoice",
+    r"a payment has either an invoice or allocations", r"send either an invoice or allocations",
+    r"the allocations say what is paid", r"name the invoice that it pays", r"is another name of \w+: send one of them",
+    r"more than the .* that (are|it) .*", r"it is the invoice of another seller",
 )  # fmt: skip
 _RULE = re.compile("|".join(_RULES), re.DOTALL)
 _EXPONENT = re.compile(rb"[0-9][eE][+-]?[0-9]")

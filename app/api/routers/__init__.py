@@ -10,6 +10,7 @@ from app.api.routers import (
     events,
     exports,
     invoices,
+    payments,
     simulations,
     statuses,
     usage,
@@ -18,7 +19,6 @@ from app.api.routers import (
 
 ROUTERS = (
     catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router,
-    statuses.router,
-    credit_notes.router, credit.router, coupons.router, simulations.router, exports.router,
-    webhooks.router,
+    statuses.router, credit_notes.router, credit.router, coupons.router, simulations.router, exports.router,
+    webhooks.router, payments.router,
 )  # fmt: skip
