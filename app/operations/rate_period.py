@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -195,14 +196,14 @@ def rate_gathered(billable: Billable, meter: Meter | None, measurement: Measurem
     trace: dict[str, Any] = {
         "plan": billable.plan,
         "version": billable.version,
-        "terms": keep_terms(replace(billable.terms, charges=(charge,))),
-        "stretch": [instant_text(billable.stretch.start), instant_text(billable.stretch.end)],
+        "terms": _KEPT_TERMS.of(billable.terms, charge),
+        "stretch": [_text_of(billable.stretch.start), _text_of(billable.stretch.end)],
         "full_dates": [billable.full[0].isoformat(), billable.full[1].isoformat()],
-        "known_dates": {instant_text(at): day.isoformat() for at, day in sorted(billable.known.items())},
+        "known_dates": {_text_of(at): day.isoformat() for at, day in sorted(billable.known.items())},
         "zone": billable.zone.key,
         "used": used,
         "full": full,
-        "since": instant_text(billable.phase.start),
+        "since": _text_of(billable.phase.start),
         "in_trial": billable.phase.in_trial,
         "meter": None if meter is None else _meter_to_trace(meter),
         "rounding": None if meter is None else keep_rounding(meter.rounding),
@@ -213,6 +214,32 @@ def rate_gathered(billable: Billable, meter: Meter | None, measurement: Measurem
         None if meter is None else meter.conversion, billable.phase.in_trial, **inputs_of(trace),
     )  # fmt: skip
     return _rated(trace, measurement, terms)
+
+
+_text_of = lru_cache(maxsize=1024)(instant_text)
+
+
+class _KeptTerms:
+    """The terms of one charge as traces keep them. A close rates thousands of subscriptions by one plan: what it says
+    is written down once. Nobody changes a trace, so that many may have the same terms."""
+
+    _MOST = 1024
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, int], tuple[PlanTerms, PlanCharge, dict[str, Any]]] = {}
+
+    def of(self, terms: PlanTerms, charge: PlanCharge) -> dict[str, Any]:
+        # By identity, which is quicker than to compare: the objects are kept, so that no others can be at their places.
+        found = self._found.get((id(terms), id(charge)))
+        if found is None:
+            if len(self._found) >= self._MOST:
+                self._found = {}
+            found = (terms, charge, keep_terms(replace(terms, charges=(charge,))))
+            self._found[id(terms), id(charge)] = found
+        return found[2]
+
+
+_KEPT_TERMS = _KeptTerms()
 
 
 def _meter_to_trace(meter: Meter) -> dict[str, Any]:
