@@ -3,7 +3,7 @@
 A creditor reference (ISO 11649) is made of the invoice's number: the letters RF, two check digits, and up to 21 letters
 and digits. Of 2026-000042 these are 2026000042; followed by RF00, letters read as 10 to 35, that is 2026000042271500,
 which leaves 96 when divided by 97. 98 - 96 is 02: the reference is RF022026000042, printed in groups of four. Read
-with its first four signs at the end, a whole reference leaves 1, and a mistyped sign something else.
+with its first four signs at the end, a whole reference leaves 1; with a digit or a letter mistyped, something else.
 """
 
 from __future__ import annotations

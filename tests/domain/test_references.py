@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from stdnum import iso11649
 
@@ -48,8 +48,10 @@ def test_every_reference_is_valid_to_an_independent_check(number: str) -> None:
 
 @given(numbers, st.integers(0, 24), st.sampled_from(bodies))
 def test_a_mistyped_sign_is_noticed(number: str, at: int, sign: str) -> None:
+    """A digit for a digit, a letter for a letter: between the two there are rare twins, such as 9 and O."""
     reference = creditor_reference(number)
     at = 4 + at % (len(reference) - 4)
+    assume(reference[at].isdigit() == sign.isdigit())
     mistyped = reference[:at] + sign + reference[at + 1 :]
 
     assert is_creditor_reference(mistyped) == (mistyped == reference)
