@@ -421,6 +421,10 @@ def test_documents_are_exported_to_a_file_that_is_whole_or_not_there(sqlite_url:
     assert book.read_bytes()[:2] == b"PK"
     run("export", "focus", "--output", str(focus), "--quiet", "--type", "invoice", url=sqlite_url)
     assert gzip.decompress(focus.read_bytes()).startswith(b"BilledCost,BillingAccountId")
+    run("export", "sales-journal", "--from", "2026-11-01", "--output", str(tmp_path), url=sqlite_url)
+    (journal,) = tmp_path.glob("FEC*.txt")
+    assert journal.read_text().splitlines()[1].split("\t")[4:7] == ["411000", "Clients", "acme"]
+    run("export", "sales-journal", "--buyer", "acme", url=sqlite_url, expect=2)
     assert run("export", "documents", "--to", "2026-11-23", url=sqlite_url).stdout.count("\n") == 1
     for wrong in (("--format", "xml"), ("--from", "monday"), ("--currency", "euro")):
         run("export", "documents", *wrong, url=sqlite_url, expect=2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.domain.accounting import JOURNALS, ROLES
 from app.domain.alerts import BASES, MAX_THRESHOLDS, MEASURES
 from app.domain.allowances import MAX_ROLLOVER_PERIODS
 from app.domain.callers import SCOPES
@@ -27,6 +28,10 @@ from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.platform_statuses import NAMES as STATUS_NAMES
 from app.domain.tax import CATEGORIES, SUPPLIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.wire.accounting import ACCOUNT as ACCOUNT_PATTERN
+from app.wire.accounting import AUXILIARY, JOURNAL_CODE, MAX_NAMES, MAX_OVERRIDES
+from app.wire.accounting import MAX_RATES as MAX_CHART_RATES
+from app.wire.accounting import RATE as RATE_PATTERN
 from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.coupons import MAX_COUPON_CHARGES
@@ -1212,7 +1217,41 @@ LAGO_EVENT = shown({
     "precise_total_amount_cents": {"type": ["string", "null"]}, "created_at": nullable(INSTANT),
 })  # fmt: skip
 
+# --- the books --------------------------------------------------------------------------------------------------------
+
+ACCOUNT: Schema = {"type": "string", "pattern": f"^{ACCOUNT_PATTERN}$", "description": "An account of the books."}
+_ACCOUNTS: dict[str, Schema] = dict.fromkeys(ROLES, ACCOUNT)
+_JOURNAL = {"code": {"type": "string", "pattern": f"^{JOURNAL_CODE}$"}, "name": text()}
+_CHART_SENT: dict[str, Schema] = {
+    **_ACCOUNTS,
+    "supplies": sent({}, dict.fromkeys(SUPPLIES, ACCOUNT), description="Sales accounts by what is sold."),
+    "vat": {"type": "object", "propertyNames": {"pattern": f"^{RATE_PATTERN}$"}, "additionalProperties": ACCOUNT,
+            "maxProperties": MAX_CHART_RATES, "description": "Accounts of VAT by its rate in percent."},
+    "names": {"type": "object", "propertyNames": {"pattern": f"^{ACCOUNT_PATTERN}$"}, "additionalProperties": text(),
+              "maxProperties": MAX_NAMES, "description": "What accounts are called."},
+    "journals": sent({}, {journal: sent(_JOURNAL) for journal in JOURNALS}),
+    "overrides": {
+        "type": "array", "maxItems": MAX_OVERRIDES,
+        "items": sent(
+            {},
+            {
+                **_ACCOUNTS, "tenant": KEY, "plan": KEY, "charge": KEY, "tax_category": one_of(CATEGORIES),
+                "tax_rate": number(3, 4, description="In percent."),
+                "auxiliary": {"type": "string", "pattern": f"^{AUXILIARY}$"},
+            },
+        ),
+        "description": "Accounts that hold where all conditions do: `tenant`, `plan`, `charge`, `tax_category`, "
+                       "`tax_rate`. `auxiliary` is the buyer's number in the books.",
+    },
+}  # fmt: skip
+CHART_SENT = sent({}, _CHART_SENT, examples=[{
+    "receivable": "411000", "sales": "706000", "vat": {"20": "445711"},
+    "overrides": [{"charge": "energy", "sales": "707100"}, {"tenant": "acme", "auxiliary": "C0042"}],
+}])  # fmt: skip
+CHART = shown(_CHART_SENT)
+
 SCHEMAS: dict[str, Schema] = {
+    "ChartOfAccountsSent": CHART_SENT, "ChartOfAccounts": CHART,
     "Problem": PROBLEM,
     "TenantSent": TENANT_SENT, "TenantPatch": partial(TENANT_SENT), "Tenant": TENANT, "Tenants": page_of(ref("Tenant")),
     "ResourceSent": RESOURCE_SENT, "ResourcePatch": partial(RESOURCE_SENT), "Resource": RESOURCE,

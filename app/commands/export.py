@@ -11,17 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.terminal import Quiet, bar, err, fail, instant, opened
+from app.commands.terminal import Quiet, bar, err, fail, instant, now, opened
 from app.documents.focus import SERVICE_CATEGORIES
 from app.domain.callers import Caller
 from app.domain.exports import Bound, ExportWish
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.periods import local_date
 from app.operations.export_documents import FORMATS, Table, count_documents, export_documents
 from app.operations.export_filters import export_filter
+from app.operations.export_journal import JournalWish, journal_chunks, journal_name, open_journal
+from app.operations.put_chart import find_chart
 from app.settings import Settings
 
 commands = typer.Typer()
 
+_SEPARATORS = {"tab": "\t", "pipe": "|"}
 _EVERYTHING = Caller(frozenset({"admin"}))
 
 
@@ -29,6 +33,15 @@ class What(StrEnum):
     documents = "documents"
     lines = "lines"
     focus = "focus"
+    sales_journal = "sales-journal"
+
+
+class Separator(StrEnum):
+    tab = "tab"
+    pipe = "pipe"
+
+
+_TABLES: dict[What, Table] = {What.documents: "documents", What.lines: "lines", What.focus: "focus"}
 
 
 class DocumentType(StrEnum):
@@ -44,8 +57,10 @@ def export(
         str | None, typer.Option("--from", help="issued at or after: a date of the seller, or an instant")
     ] = None,
     to: Annotated[str | None, typer.Option(help="issued before: the same")] = None,
-    format: Annotated[str | None, typer.Option(help="csv, csv.gz or xlsx; otherwise as --output ends, or csv")] = None,
-    output: Annotated[Path | None, typer.Option(help="the file to write; otherwise stdout")] = None,
+    format: Annotated[str | None, typer.Option(help="csv, csv.gz, xlsx or txt; otherwise as --output ends")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="the file to write, or for the journal a directory; otherwise stdout")
+    ] = None,
     period_start: Annotated[str | None, typer.Option(help="only documents whose period starts there or later")] = None,
     period_end: Annotated[str | None, typer.Option(help="only documents whose period ends there or earlier")] = None,
     seller: Annotated[str | None, typer.Option(help="only what this tenant sells")] = None,
@@ -54,20 +69,26 @@ def export(
     type: Annotated[DocumentType | None, typer.Option(help="only documents of this type")] = None,
     currency: Annotated[str | None, typer.Option(help="only documents in this currency")] = None,
     service_category: Annotated[str, typer.Option(help="for focus: the ServiceCategory of every row")] = "Other",
+    separator: Annotated[Separator, typer.Option(help="for the journal: what separates its columns")] = Separator.tab,
+    first_number: Annotated[int, typer.Option(min=1, help="for the journal: the number of its first entry")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Write issued documents, their lines, or FOCUS 1.2 data as a file for another program."""
-    table: Table = what.value
+    """Write issued documents, their lines, FOCUS 1.2 data or the sales journal as a file for another program."""
+    if what is What.sales_journal:
+        if period_start or period_end or buyer or tenant or type:
+            raise typer.BadParameter("a journal is of a seller: it takes --from, --to, --seller and --currency")
+        wanted_books = JournalWish(bound(from_), bound(to), seller or "", _currency(currency) or "", first_number)
+        _export_journal(wanted_books, format, output, _SEPARATORS[separator], quiet=quiet)
+        return
+    table = _TABLES[what]
     chosen: Any = format or _format_of(output, FORMATS[table])
     if chosen not in FORMATS[table]:
         raise typer.BadParameter(f"{what} comes as {', '.join(FORMATS[table])}", param_hint="--format")
     if service_category not in SERVICE_CATEGORIES:
         raise typer.BadParameter(f"one of {', '.join(SERVICE_CATEGORIES)}", param_hint="--service-category")
-    if currency is not None and currency not in CURRENCY_DECIMALS:
-        raise typer.BadParameter("an ISO 4217 code", param_hint="--currency")
     wish = ExportWish(
         bound(from_), bound(to), bound(period_start), bound(period_end), None if type is None else type.value,
-        currency, seller, buyer, tenant,
+        _currency(currency), seller, buyer, tenant,
     )  # fmt: skip
     with opened(Settings.from_environment()) as database:
         wanted = export_filter(database, wish, _EVERYTHING)
@@ -78,8 +99,36 @@ def export(
                 progress=lambda documents: shown.advance(task, documents),
             )  # fmt: skip
             written = write(chunks, output)
+    _tell(written, output, quiet=quiet)
+
+
+def _export_journal(wish: JournalWish, format: str | None, output: Path | None, separator: str, *, quiet: bool) -> None:
+    chosen = format or _format_of(output, ("txt", "csv"))
+    if chosen not in ("txt", "csv"):
+        raise typer.BadParameter("sales-journal comes as txt, csv", param_hint="--format")
+    with opened(Settings.from_environment()) as database:
+        books = open_journal(database, wish, _EVERYTHING, find_chart(database))
+        if output is not None and output.is_dir():
+            output = output / f"{journal_name(books, today=local_date(now(), books.zone))}.{chosen}"
+        with bar(quiet=quiet) as shown:
+            task = shown.add_task("documents", total=count_documents(database, books.filter))
+            chunks = journal_chunks(
+                database, books, chosen, separator=separator,
+                progress=lambda documents: shown.advance(task, documents),
+            )  # fmt: skip
+            written = write(chunks, output)
+    _tell(written, output, quiet=quiet)
+
+
+def _tell(written: int, output: Path | None, *, quiet: bool) -> None:
     if output is not None and not quiet:
         err.print(f"{written} bytes in {output}", markup=False, soft_wrap=True)
+
+
+def _currency(text: str | None) -> str | None:
+    if text is not None and text not in CURRENCY_DECIMALS:
+        raise typer.BadParameter("an ISO 4217 code", param_hint="--currency")
+    return text
 
 
 def bound(text: str | None) -> Bound | None:

@@ -13,7 +13,7 @@ import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 
@@ -25,6 +25,7 @@ _CHUNK_ROWS = 500
 _MOST_ROWS = 1_048_576  # of one sheet, by the file format
 _MOST_CHARACTERS = 32_767  # of one cell
 _EXACT_DIGITS = 15
+_NO_TIME = datetime(1980, 1, 1, tzinfo=UTC)  # the first that a packed file can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,12 @@ class Sheet:
 
 
 def write_xlsx(file: BinaryIO, sheets: Iterable[Sheet]) -> None:
-    """Writes a workbook. What does not fit one sheet goes on in a sheet named like it, with a number."""
+    """Writes a workbook. What does not fit one sheet goes on in a sheet named like it, with a number. The file says no
+    time: the same content is the same file."""
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     book = xlsxwriter.Workbook(file, options)
     try:
+        book.set_properties({"created": _NO_TIME})
         formats = _Formats(book)
         for sheet in sheets:
             _write_sheet(book, sheet, formats)

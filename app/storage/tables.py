@@ -295,7 +295,11 @@ credit_entries = _table(  # the ledger: rows are added and never change
     ForeignKeyConstraint(["tenant_id", "document_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
     Index(None, "tenant_id", "grant_id", "sequence"), Index(None, "tenant_id", "invoice_id"),
-    Index(None, "tenant_id", "document_id"),
+    Index(None, "tenant_id", "document_id"), Index(None, "created_at", "tenant_id", "sequence"),
+)  # fmt: skip
+
+charts_of_accounts = _table(  # where amounts stand in the books of sellers; one row
+    "charts_of_accounts", "reference", _key("name"), _text("definition"),  # JSON in the shape of the HTTP contract
 )  # fmt: skip
 
 coupons = _table("coupons", "reference", _key("key"), _text("terms"))  # JSON

@@ -372,6 +372,19 @@ BUT_HEAD: tuple[Route, ...] = (
     exported("lines", "csv", "xlsx"),
     exported("focus", "csv", "csv.gz", "service_category"),
     Route(
+        "GET", "/v1/exports/sales-journal.{format}", ("finance", "read"),
+        (
+            Ask(asked("/v1/exports/sales-journal.txt"), "listed"),
+            Ask(asked("/v1/exports/sales-journal.csv", seller="{tenant}"), "own"),
+        ),
+        ("from", "to", "issued_from", "issued_to", "seller", "currency", "separator", "first_number"),
+    ),
+    Route("GET", "/v1/chart-of-accounts", ("finance", "read"), (Ask(asked("/v1/chart-of-accounts"), "refused"),)),
+    Route(
+        "PUT", "/v1/chart-of-accounts", ("finance",),
+        (Ask(told("/v1/chart-of-accounts", lambda _: {"receivable": "411000"}), "refused"),),
+    ),
+    Route(
         "GET", "/v1/invoices/{id}", ("read",),
         (about_invoice(""), about_invoice("", "draft"), about_invoice("", "credit")),
     ),

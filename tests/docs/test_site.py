@@ -96,7 +96,7 @@ def test_the_reference_begins_with_what_a_reader_comes_for():
     heads = re.findall(r"^## (.+)$", generated_pages()["reference/http/index.md"], re.MULTILINE)
 
     named = ["Events", "Usage", "Catalog", "Alerts", "Billing", "Credit", "Payments", "Exports", "OpenMeter", "Lago"]
-    assert heads == [*named, "Operation", "Simulations"]
+    assert heads == [*named, "Operation", "Simulations", "Webhooks"]
 
 
 def test_the_reference_has_every_field_of_the_catalog():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
@@ -108,6 +109,14 @@ def test_a_hundred_thousand_rows_need_little_memory() -> None:
         tracemalloc.stop()
     assert size > 19_000_000
     assert of_csv < 8_000_000
+
+
+def test_a_workbook_is_the_same_each_time() -> None:
+    files = [io.BytesIO(), io.BytesIO()]
+    for file in files:
+        write_xlsx(file, [Sheet("Rows", ("a",), [("once", Number("1.50"))])])
+        time.sleep(1.1)  # a file that says when it was made says so to the second
+    assert files[0].getvalue() == files[1].getvalue()
 
 
 def test_a_workbook_has_nothing_of_another_file() -> None:

@@ -16,7 +16,7 @@ from app.domain.exports import ExportFilter, period_fits
 from app.domain.ids import new_id
 from app.domain.invoices import InvoiceType
 from app.domain.periods import Period
-from app.storage import export_store
+from app.storage import accounting_store, export_store
 from app.storage.database import Database
 from app.storage.invoice_store import StoredInvoice
 from app.storage.tables import invoices, tenants
@@ -119,6 +119,19 @@ def test_a_page_of_documents_is_read_in_the_order_of_an_index(database: Database
             database, "invoices",
             lambda wanted=wanted, place=place: database.read(  # type: ignore[misc]
                 lambda connection: export_store.issued_page(connection, wanted, after=place, limit=7)
+            ),
+        )  # fmt: skip
+
+
+def test_what_balance_paid_is_read_in_the_order_of_the_books(database: Database, kept: list[dict[str, Any]]) -> None:
+    """From an index over all ledgers: nothing is walked through or sorted."""
+    for start, after in itertools.product((None, START), (None, (START, TENANTS[1], 3))):
+        check_plans(
+            database, "credit_entries",
+            lambda start=start, after=after: database.read(  # type: ignore[misc]
+                lambda connection: accounting_store.balance_moves(
+                    connection, SELLERS[0], start=start, end=None, after=after, limit=7
+                )
             ),
         )  # fmt: skip
 

@@ -10,24 +10,36 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import database, require
-from app.api.document import Answer, described, path_parameter, query_parameter
-from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
+from app.api.dependencies import database, json_body, now, require
+from app.api.document import ETAG, IF_MATCH, JSON, Answer, described, path_parameter, query_parameter
+from app.api.parameters import (
+    choice_parameter,
+    date_parameter,
+    instant_parameter,
+    known_parameters,
+    text_parameter,
+    whole_parameter,
+)
 from app.api.routing import Router
-from app.api.schemas import CURRENCY, DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, Schema, one_of
+from app.api.schemas import CURRENCY, DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, Schema, one_of, ref
 from app.documents.focus import SERVICE_CATEGORIES
 from app.domain.callers import Caller
-from app.domain.errors import NotFound
+from app.domain.errors import NotAllowed, NotFound
 from app.domain.exports import Bound, ExportWish
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.periods import local_date
 from app.operations.export_documents import FORMATS, Format, Table, export_documents
 from app.operations.export_filters import export_filter
+from app.operations.export_journal import JournalWish, journal_chunks, journal_name, open_journal
+from app.operations.put_chart import find_chart, put_chart
+from app.wire.accounting import chart_from_wire, chart_to_wire
+from app.wire.shown import Shown, etag_of, shown_json
 
-router = Router(prefix="/v1/exports", tags=["exports"])
+router = Router(prefix="/v1", tags=["exports"])
 
 _SCOPES = ("finance", "read")
 _MEDIA_TYPES: dict[str, str] = {
-    "csv": "text/csv; charset=utf-8", "csv.gz": "application/gzip",
+    "csv": "text/csv; charset=utf-8", "txt": "text/plain; charset=utf-8", "csv.gz": "application/gzip",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }  # fmt: skip
 _WISHED = (
@@ -107,7 +119,7 @@ def _format(table: Table) -> Schema:
 
 
 @router.get(
-    "/documents.{format}",
+    "/exports/documents.{format}",
     **described(
         _SCOPES, {200: file_answer("One row for each document", "csv", "xlsx")}, 404, 422, 503,
         parameters=[_format("documents"), *WISH],
@@ -121,7 +133,7 @@ async def get_exported_documents(
 
 
 @router.get(
-    "/lines.{format}",
+    "/exports/lines.{format}",
     **described(
         _SCOPES, {200: file_answer("One row for each line", "csv", "xlsx")}, 404, 422, 503,
         parameters=[_format("lines"), *WISH],
@@ -133,7 +145,7 @@ async def get_exported_lines(format: str, request: Request, caller: Caller = Dep
 
 
 @router.get(
-    "/focus.{format}",
+    "/exports/focus.{format}",
     **described(
         _SCOPES, {200: file_answer("A row for each charge, in the form of FOCUS 1.2", "csv", "csv.gz")}, 404, 422, 503,
         parameters=[
@@ -149,3 +161,89 @@ async def get_focus(format: str, request: Request, caller: Caller = Depends(requ
     wish = wished(request, "service_category")
     category = choice_parameter(request, "service_category", SERVICE_CATEGORIES) or "Other"
     return await _export(request, caller, "focus", format, wish, category)
+
+
+# --- the books --------------------------------------------------------------------------------------------------------
+
+_JOURNAL_FORMATS = ("txt", "csv")
+_SEPARATORS = {"tab": "\t", "pipe": "|"}
+MAX_FIRST_NUMBER = 999_999
+
+
+@router.get(
+    "/exports/sales-journal.{format}",
+    **described(
+        _SCOPES, {200: file_answer("A row for each posting, in the columns of the FEC", "txt", "csv")}, 404, 422, 503,
+        parameters=[
+            path_parameter("format", one_of(_JOURNAL_FORMATS)), *WISH[:4],
+            query_parameter("seller", FILTER_TEXT, "Whose books: the key of a tenant; without it the operator's."),
+            {"name": "currency", "in": "query", "schema": CURRENCY,
+             "description": "Only documents in this currency, and the entries in it. Without it the entries are in the "
+                            "seller's currency, and hold documents in others by the rate that they say."},
+            {"name": "separator", "in": "query", "schema": one_of(tuple(_SEPARATORS)) | {"default": "tab"},
+             "description": "What separates the columns of the text form."},
+            {"name": "first_number", "in": "query",
+             "schema": {"type": "integer", "minimum": 1, "maximum": MAX_FIRST_NUMBER, "default": 1},
+             "description": "The number of the first entry."},
+        ],
+    ),
+)  # fmt: skip
+async def get_sales_journal(format: str, request: Request, caller: Caller = Depends(require(*_SCOPES))) -> Response:
+    """The sales journal of a seller as an accounting file (FEC): one balanced entry for each document and for each
+    payment, by day, numbered without gap. Accounts are those of the chart of accounts."""
+    known_parameters(
+        request, "from", "to", "issued_from", "issued_to", "seller", "currency", "separator", "first_number"
+    )
+    separator = _SEPARATORS[choice_parameter(request, "separator", tuple(_SEPARATORS)) or "tab"]
+    wish = JournalWish(
+        _bound(request, "from") or _bound(request, "issued_from"),
+        _bound(request, "to") or _bound(request, "issued_to"), text_parameter(request, "seller") or "",
+        choice_parameter(request, "currency", tuple(CURRENCY_DECIMALS)) or "",
+        whole_parameter(request, "first_number", most=MAX_FIRST_NUMBER, default=1),
+    )  # fmt: skip
+    if format not in _JOURNAL_FORMATS:
+        raise NotFound(f"This export comes as {', '.join(_JOURNAL_FORMATS)}, not {format[:20]}.")
+
+    def gather() -> tuple[Iterator[bytes], str]:
+        books = open_journal(database(request), wish, caller, find_chart(database(request)))
+        name = journal_name(books, today=local_date(now(request), books.zone))
+        return journal_chunks(database(request), books, format, separator=separator), name
+
+    chunks, name = await run_in_threadpool(gather)
+    return await streamed(lambda: chunks, _MEDIA_TYPES[format], f"{name}.{format}")
+
+
+@router.get(
+    "/chart-of-accounts",
+    **described(_SCOPES, {200: Answer("The chart", ref("ChartOfAccounts"), headers=ETAG)}),
+)
+async def get_chart_of_accounts(request: Request, caller: Caller = Depends(require(*_SCOPES))) -> Response:
+    """The accounts on which the sales journal and the month-end put amounts, defaults included."""
+    _check_unbound(caller)
+    return _chart(chart_to_wire(await run_in_threadpool(find_chart, database(request))))
+
+
+@router.put(
+    "/chart-of-accounts",
+    **described(
+        "finance", {200: Answer("The chart, defaults included", ref("ChartOfAccounts"), headers=ETAG)}, 412, 422,
+        body={JSON: ref("ChartOfAccountsSent")}, parameters=[IF_MATCH],
+    ),
+)  # fmt: skip
+async def put_chart_of_accounts(request: Request, caller: Caller = Depends(require("finance"))) -> Response:
+    """Replaces the chart of accounts; what is left out has its default. Exports from now on follow it, also those of
+    what was issued before."""
+    _check_unbound(caller)
+    wish = chart_from_wire(await json_body(request))
+    if_match = request.headers.get("if-match")
+    saved = await run_in_threadpool(lambda: put_chart(database(request), wish, if_match=if_match))
+    return _chart(saved.after)
+
+
+def _check_unbound(caller: Caller) -> None:
+    if caller.tenant_key is not None:
+        raise NotAllowed("A key that is bound to a tenant has no part in the chart of accounts.")
+
+
+def _chart(shown: Shown) -> Response:
+    return Response(shown_json(shown), headers={"ETag": etag_of(shown)}, media_type="application/json")

@@ -1,0 +1,181 @@
+"""A year of a seller's business in its books: use, late use, cancellations, credit of both kinds, several VAT rates."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+from tests.service import ACME, OPERATOR, Api, event, set_up
+
+LEGAL = {"name": "Garage SAS", "registration": "732829320", "vat_number": "FR44732829320", "address": {
+    "line1": "1 rue", "postcode": "38000", "city": "Grenoble", "country": "FR"}}  # fmt: skip
+CHARGES = [
+    {"key": "energy", "meter": "energy", "tax": "standard", "model": {"type": "graduated", "tiers": [
+        {"up_to": "100", "unit_price": "0.3333"}, {"up_to": None, "unit_price": "0.2477"},
+    ]}},
+    {"key": "access", "model": {"type": "flat", "amount": "19.99"}, "timing": "advance", "tax": "standard"},
+    {"key": "press", "model": {"type": "flat", "amount": "4.90"}, "tax": "reduced", "discount": {"percent": "7"}},
+]  # fmt: skip
+
+
+def of_file(api: Api, name: str = "sales-journal.txt", **query: str) -> list[dict[str, str]]:
+    answer = api.call("GET", f"/v1/exports/{name}", params=query)
+    assert answer.status_code == 200, answer.text
+    delimiter = {"pipe": "|", "": ","}.get(query.get("separator", "" if name.endswith("csv") else "tab"), "\t")
+    return list(csv.DictReader(io.StringIO(answer.text, newline=""), delimiter=delimiter))
+
+
+def amount(text: str) -> Decimal:
+    return Decimal(text.replace(",", "."))
+
+
+def sides(rows: list[dict[str, str]]) -> list[tuple[str, Decimal, Decimal]]:
+    return [(row["CompteNum"], amount(row["Debit"]), amount(row["Credit"])) for row in rows]
+
+
+def start(api: Api, regime: str = "on_debits") -> None:
+    api.put("/v1/tax-rates/standard", {"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"})
+    api.put("/v1/tax-rates/reduced", {"category": "S", "rate": "5.5", "country": "FR", "start": "2014-01-01"})
+    set_up(api)
+    api.put("/v1/tenants/garage", OPERATOR | {"legal": LEGAL | {"vat_regime": regime}})
+    body = {"name": "Standard", "currency": "EUR", "interval": "month", "anchor": "calendar", "charges": CHARGES}
+    api.put("/v1/plans/standard", body)
+    api.post("/v1/plans/standard/publish", {"effective_at": "2020-01-01T00:00:00Z"})
+
+
+def year(api: Api, seed: int) -> None:
+    """Three tenants over 2025: about eight sessions a month each, a tenth of them late, a tenth cancelled."""
+    chance = random.Random(seed)
+    tenants = ("acme", "borealis", "cobalt")
+    for tenant in tenants:
+        api.put(f"/v1/tenants/{tenant}", ACME | {"name": tenant.title(), "subjects": [f"{tenant}-1"]})
+        api.put(f"/v1/subscriptions/{tenant}-1", {"tenant": tenant, "plan": "standard", "start": "2025-01-01"})
+    grant = {"tenant": "borealis", "currency": "EUR", "amount": "150.00"}
+    api.post("/v1/credit-grants", grant | {"kind": "prepaid"})
+    api.post("/v1/credit-grants", grant | {"kind": "promotional", "amount": "60.00"})
+    late: list[Any] = []
+    billed: list[Any] = []
+    for month in range(1, 13):
+        posted, late = late, []
+        for tenant in tenants:
+            for number in range(8):
+                sent = event(
+                    f"{tenant}-{month}-{number}", subject=f"{tenant}-1",
+                    time=f"2025-{month:02}-{chance.randint(1, 28):02}T10:00:00Z",
+                    data={"kwh": str(Decimal(chance.randint(1, 60_000)) / 1000), "station": "1"},
+                )  # fmt: skip
+                (late if chance.random() < 0.1 else posted).append((tenant, sent))
+        api.post("/v1/events", [sent for _, sent in posted])
+        for tenant, sent in chance.sample(billed, min(3, len(billed))):
+            body = {"tenant": tenant, "source": "/chargers/12", "id": sent["id"], "reason": "fault"}
+            api.call("POST", "/v1/events/cancellations", body)
+        billed = posted
+        through = f"2025-{month + 1:02}-01" if month < 12 else "2026-01-01"
+        api.clock.set(f"{through}T06:00:00+00:00")
+        run = api.bill(f"{through}T00:00:00Z")
+        assert run["failed"] == 0, run
+
+
+@pytest.mark.parametrize("regime", ["on_debits", "on_payment"])
+def test_the_journal_of_a_year_balances_and_its_numbers_follow_the_days(api: Api, regime: str) -> None:
+    """Every entry, and all of them; and what buyers owe is the total of what was issued, less what balance paid."""
+    start(api, regime)
+    year(api, seed=7 if regime == "on_debits" else 8)
+
+    rows = of_file(api)
+
+    entries = [list(found) for _, found in groupby(rows, key=lambda row: row["EcritureNum"])]
+    assert [found[0]["EcritureNum"] for found in entries] == [str(n) for n in range(1, len(entries) + 1)]
+    days = [found[0]["EcritureDate"] for found in entries]
+    assert days == sorted(days)
+    for found in entries:
+        assert len({(row["JournalCode"], row["EcritureDate"], row["PieceRef"]) for row in found}) == 1
+        assert sum(amount(row["Debit"]) - amount(row["Credit"]) for row in found) == 0
+    pieces = {row["PieceRef"] for row in rows if row["JournalCode"] == "VE"}
+    documents = [one for one in issued(api) if Decimal(one["total"]) or one["allowances"]]
+    assert pieces == {one["number"] for one in documents}
+    assert {one["type"] for one in documents} == {"invoice", "credit_note"}
+    receivable = sum(debit - credit for account, debit, credit in sides(rows) if account == "411000")
+    due = sum(Decimal(one["due"]) for one in documents)
+    assert receivable == due, "prepaid balance paid some of it: 4191 says how much"
+    used = sum(debit - credit for account, debit, credit in sides(rows) if account == "419100")
+    assert 0 < used <= 150
+    vat = sum(credit - debit for account, debit, credit in sides(rows) if account.startswith("4457"))
+    signs = {"invoice": 1, "credit_note": -1}
+    assert vat == sum(signs[one["type"]] * (Decimal(one["total"]) - Decimal(one["net"])) for one in documents)
+
+
+def issued(api: Api) -> list[Any]:
+    return api.invoices(status="issued", limit=1000)
+
+
+def test_the_file_is_laid_out_as_the_tax_office_reads_it(api: Api) -> None:
+    """18 columns, comma decimals, days without dashes, named after SIREN and last day."""
+    start(api)
+    api.put("/v1/tenants/acme", ACME | {"name": "Acme|SAS", "subjects": ["user-17"]})
+    api.put("/v1/subscriptions/acme-1", {"tenant": "acme", "plan": "standard", "start": "2026-10-01"})
+    api.post("/v1/events", [event("1", data={"kwh": "10"})])
+    api.bill("2026-11-01T00:00:00Z")
+    query = {"from": "2026-01-01", "to": "2027-01-01"}
+    answer = api.call("GET", "/v1/exports/sales-journal.txt", params=query)
+    assert answer.headers["content-disposition"] == 'attachment; filename="732829320FEC20261123.txt"'
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    heading, first, *_ = answer.text.split("\r\n")
+    assert heading.split("\t") == [
+        "JournalCode", "JournalLib", "EcritureNum", "EcritureDate", "CompteNum", "CompteLib", "CompAuxNum",
+        "CompAuxLib", "PieceRef", "PieceDate", "EcritureLib", "Debit", "Credit", "EcritureLet", "DateLet", "ValidDate",
+        "Montantdevise", "Idevise",
+    ]  # fmt: skip
+    assert first.split("\t") == [
+        "VE", "Ventes", "1", "20261123", "411000", "Clients", "acme", "Acme SAS", "2026-000001", "20261123",
+        "Facture 2026-000001 Acme SAS", "23,99", "0,00", "", "", "20261123", "", "",
+    ]  # fmt: skip
+    rows = of_file(api, **query)
+    for name, more in (("sales-journal.csv", {}), ("sales-journal.txt", {"separator": "pipe"})):
+        assert of_file(api, name, **query, **more) == rows
+    assert next(row["EcritureNum"] for row in of_file(api, first_number="41")) == "41"
+    assert of_file(api, to="2026-11-23") == []
+
+
+def test_the_chart_of_accounts_says_where_amounts_stand(api: Api) -> None:
+    start(api)
+    api.put("/v1/subscriptions/acme-1", {"tenant": "acme", "plan": "standard", "start": "2026-10-01"})
+    api.bill("2026-10-01T00:00:00Z")
+    default = api.get("/v1/chart-of-accounts")
+    assert (default["receivable"], default["vat"]["20"], default["deferred"]) == ("411000", "445711", "487000")
+    chart = {
+        "receivable": "411", "vat": {"20": "445799000"}, "journals": {"sales": {"code": "VTE", "name": "Sales"}},
+        "names": {"706200": "Access"},
+        "overrides": [
+            {"charge": "access", "sales": "706200"}, {"tenant": "acme", "auxiliary": "C0042"},
+        ],
+    }  # fmt: skip
+    answer = api.call("PUT", "/v1/chart-of-accounts", chart)
+    assert answer.status_code == 200
+    assert api.call("PUT", "/v1/chart-of-accounts", answer.json()).json() == answer.json()
+    assert api.call("PUT", "/v1/chart-of-accounts", chart, headers={"If-Match": '"other"'}).status_code == 412
+    rows = of_file(api)
+    assert [(row["JournalCode"], row["CompteNum"], row["CompteLib"], row["CompAuxNum"]) for row in rows] == [
+        ("VTE", "411", "Clients", "C0042"), ("VTE", "706200", "Access", ""), ("VTE", "445799000", "445799000", ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("chart", "pointer"),
+    [
+        ({"receivable": "clients"}, "#/receivable"), ({"vat": {"20 %": "445711"}}, "#/vat/20 %"),
+        ({"supplies": {"advice": "706000"}}, "#/supplies/advice"), ({"overrides": [{"sales": "706"}]}, "#/overrides/0"),
+        ({"overrides": [{"charge": "energy"}]}, "#/overrides/0"), ({"reveivable": "411"}, "#/reveivable"),
+        ({"journals": {"sales": {"code": "v", "name": "x"}}}, "#/journals/sales/code"),
+    ],
+)  # fmt: skip
+def test_a_chart_that_no_books_have_is_refused(api: Api, chart: dict[str, Any], pointer: str) -> None:
+    answer = api.call("PUT", "/v1/chart-of-accounts", chart)
+    assert answer.status_code == 422
+    assert pointer in [problem["pointer"] for problem in answer.json()["errors"]]
