@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 
+from app.documents.factur_x import e_invoice_in
 from app.importing.record import ImportReport
 from app.importing.replay import Progress, connect, run_import
 
@@ -168,12 +169,20 @@ def energy_in_usage(client: httpx.Client) -> Decimal:
     return sum((Decimal(row["quantity"]) for row in answer.json()["data"]), Decimal(0))
 
 
-def save_files(client: httpx.Client, paths: Paths, invoices: list[Any]) -> None:
-    """Every issued document as PDF, under its number and buyer."""
+def save_files(client: httpx.Client, paths: Paths, invoices: list[Any]) -> int:
+    """Every issued document as PDF and as e-invoice, under its number and buyer; in how many PDFs the e-invoice is."""
     paths.invoices.mkdir(exist_ok=True)
+    inside = 0
     for invoice in invoices:
-        target = paths.invoices / f"{invoice['number']}-{invoice['buyer']}.pdf"
-        if not target.exists():
-            answer = client.get(f"/v1/invoices/{invoice['id']}.pdf")
-            answer.raise_for_status()
-            target.write_bytes(answer.content)
+        name = f"{invoice['number']}-{invoice['buyer']}"
+        pdf, xml = (_save_file(client, paths.invoices / f"{name}.{form}", invoice["id"]) for form in ("pdf", "xml"))
+        inside += e_invoice_in(pdf) == xml
+    return inside
+
+
+def _save_file(client: httpx.Client, target: Path, invoice_id: str) -> bytes:
+    if not target.exists():
+        answer = client.get(f"/v1/invoices/{invoice_id}{target.suffix}")
+        answer.raise_for_status()
+        target.write_bytes(answer.content)
+    return target.read_bytes()

@@ -58,7 +58,8 @@ def run_demo(paths: demo_steps.Paths) -> None:
         invoices = demo_steps.all_pages(client, "/v1/invoices", status="issued")
         _show_invoices(invoices)
         _check_energy(demo_steps.energy_invoiced(invoices), demo_steps.energy_by_invoice())
-        demo_steps.save_files(client, paths, invoices)
+        _check("invoices as Factur-X: the PDF holds the e-invoice",
+               demo_steps.save_files(client, paths, invoices), len(invoices))  # fmt: skip
     out.rule("4. The books, recomputed from the events")
     found = audit_all(database)
     database.close()
@@ -104,7 +105,7 @@ def _show_invoices(invoices: list[Any]) -> None:
 
 def _show_way_on(paths: demo_steps.Paths) -> None:
     out.rule("Where to look")
-    out.print(f"The invoices as PDF:  {paths.invoices}/")
+    out.print(f"The invoices as PDF (Factur-X) and as e-invoices:  {paths.invoices}/")
     out.print(f"What was not accepted, and why:  {paths.directory / 'not-accepted.csv'}")
     out.print("The service on this database, and a question to it:")
     out.print(

@@ -20,6 +20,12 @@ def _library() -> Any:
     return import_module("facturx")
 
 
+def e_invoice_in(pdf: bytes) -> bytes:
+    """The e-invoice that the PDF carries; nothing where it carries none."""
+    _, found = _library().get_xml_from_pdf(pdf, check_xsd=False, check_schematron=False)
+    return bytes(found or b"")
+
+
 def embed(pdf: bytes, xml: bytes, document: EInvoice, language: Language) -> bytes:
     """The PDF/A-3 with the XML in it; the PDF has no attachment before."""
     kind = TEXTS[language]["credit_note" if document.type_code == "381" else "invoice"]

@@ -221,8 +221,8 @@ def _chart(chart: UseChart, language: Language) -> dict[str, Any]:
         "title": TEXTS[language]["use_by_day"].format(name=chart.line.description or chart.line.charge),
         "bars": [str(height) for height in chart.heights],
         "highest": TEXTS[language]["highest_day"].format(quantity=highest),
-        "first": wording.day(chart.first, language),
-        "last": wording.day(chart.last, language),
+        "first": wording.day_and_month(chart.first, language),
+        "last": wording.day_and_month(chart.last, language),
     }
 
 

@@ -336,7 +336,7 @@ def _with_currency(text: str, currency: str, language: Language) -> str:
 
 def day(value: date, language: Language) -> str:
     """`1 December 2026`, `1er décembre 2026`."""
-    return f"{_day_and_month(value, language)} {value.year}"
+    return f"{day_and_month(value, language)} {value.year}"
 
 
 def weekday(number: int, language: Language) -> str:
@@ -349,7 +349,8 @@ def month(number: int, language: Language) -> str:
     return _MONTHS[language][number - 1]
 
 
-def _day_and_month(value: date, language: Language) -> str:
+def day_and_month(value: date, language: Language) -> str:
+    """`1 December`, `1er décembre`."""
     return f"{_day_number(value, language)} {_MONTHS[language][value.month - 1]}"
 
 
@@ -373,7 +374,7 @@ def period(value: Period, zone: ZoneInfo, language: Language) -> str:
     if first.year != last.year:
         start = day(first, language)
     elif first.month != last.month:
-        start = _day_and_month(first, language)
+        start = day_and_month(first, language)
     else:
         start = _day_number(first, language)
     return _join(start, day(last, language), language)
