@@ -41,7 +41,6 @@ def downgrade() -> None:
     for table, names in _INDEXES.items():
         op.drop_index(op.f(f"ix_{table}_{'_'.join(names)}"), table)
     for table, names in _COLUMNS.items():
-        with op.batch_alter_table(table) as batch:
-            for name in names:
-                batch.drop_column(name)
+        for name in names:
+            op.drop_column(table, name)
     op.drop_table("logos")

@@ -37,6 +37,7 @@ from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.coupons import MAX_COUPON_CHARGES
 from app.wire.credit import MAX_PRIORITY
 from app.wire.credit_notes import MAX_CREDIT_LINES, MAX_REASON
+from app.wire.exchange_rates import MAX_RATE_DIGITS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
@@ -56,6 +57,7 @@ from app.wire.parties import (
 from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
 from app.wire.platform_statuses import MAX_REASON as MAX_STATUS_REASON
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
+from app.wire.tax_rates import MAX_RATE_CHANGES, VATEX
 
 Schema = dict[str, Any]
 
@@ -164,6 +166,8 @@ PERCENT: Schema = {
 }  # fmt: skip
 CURRENCY: Schema = {"type": "string", "enum": sorted(CURRENCY_DECIMALS), "description": "ISO 4217"}
 COUNTRY: Schema = {"type": "string", "pattern": "^[A-Z]{2}$", "description": "ISO 3166"}
+PLACE: Schema = COUNTRY | {"description": "The country where it stands (ISO 3166)."}
+SUPPLY: Schema = {"type": "string", "enum": list(SUPPLIES), "description": "What VAT sees in it; absent: a service."}
 ZONE: Schema = {"type": "string", "description": "The name of a time zone (IANA), such as Europe/Paris."}
 PERIOD = shown({"start": INSTANT, "end": INSTANT}, description="Half-open: `end` is the first instant outside.")
 
@@ -241,6 +245,11 @@ PURCHASE_ORDER = sent(
     "and for a net of `cap` in all.",
 )  # fmt: skip
 SUBJECT = {"anyOf": [text(), sent({"subject": text()}, {"from": INSTANT})]}
+VAT_CHECK = sent(
+    {"date": DAY, "valid": BOOLEAN}, {"vat_number": text(50), "source": text(), "consultation_number": text()},
+    description="What a register (VIES) said of the VAT number; without `vat_number` of the one in `legal`. Only with "
+    "a valid check is a buyer abroad taken for a business.",
+)  # fmt: skip
 TENANT_SENT = sent(
     {"name": text(), "currency": CURRENCY, "time_zone": ZONE},
     {
@@ -248,7 +257,8 @@ TENANT_SENT = sent(
         "subjects": {"type": "array", "items": SUBJECT, "maxItems": MAX_ITEMS},
         "billing_address": ADDRESS, "delivery_address": ADDRESS, "bill_to": KEY, "parent": KEY,
         "purchase_orders": {"type": "array", "items": PURCHASE_ORDER, "maxItems": MAX_PURCHASE_ORDERS},
-        "purchase_order_required": BOOLEAN, **REFERENCES, "missing": {"readOnly": True}, "invalid": {"readOnly": True},
+        "purchase_order_required": BOOLEAN, **REFERENCES, "vat_check": VAT_CHECK, "missing": {"readOnly": True},
+        "invalid": {"readOnly": True},
     },
     examples=[{"name": "Acme SAS", "currency": "EUR", "time_zone": "Europe/Paris", "language": "fr",
                "legal": {"name": "Acme SAS", "registration": "552100554", "address": {
@@ -286,27 +296,43 @@ TENANT = shown(
         "purchase_orders": {"type": "array", "items": shown(
             {"number": text()}, {"valid_from": DAY, "valid_to": DAY, "cap": DECIMAL})},
         "purchase_order_required": BOOLEAN, **_REFERENCES_SHOWN,
+        "vat_check": shown({"vat_number": {"type": "string"}, "date": DAY, "valid": BOOLEAN},
+                           {"source": {"type": "string"}, "consultation_number": {"type": "string"}}),
     },
 )  # fmt: skip
 
 RESOURCE_SENT = sent(
-    {"name": text(), "kind": one_of(RESOURCE_KINDS), "owner": KEY}, {"key": OWN_KEY},
+    {"name": text(), "kind": one_of(RESOURCE_KINDS), "owner": KEY}, {"key": OWN_KEY, "place": PLACE},
     examples=[{"name": "Charger 12", "kind": "equipment", "owner": "garage"}],
 )  # fmt: skip
-RESOURCE = shown({"key": KEY, "name": {"type": "string"}, "kind": one_of(RESOURCE_KINDS), "owner": KEY})
+RESOURCE = shown(
+    {"key": KEY, "name": {"type": "string"}, "kind": one_of(RESOURCE_KINDS), "owner": KEY}, {"place": COUNTRY}
+)  # fmt: skip
 
-_OTHER_CATEGORIES = tuple(category for category in CATEGORIES if category != "S")
+_EXEMPT_CATEGORIES = tuple(category for category in CATEGORIES if category not in ("S", "Z"))
 _RATE: Schema = {
     "type": ["string", "number"], "pattern": r"^(?:100(?:\.0+)?|[1-9]?[0-9](?:\.[0-9]{1,4}0*)?)$", "maxLength": 60,
     "minimum": 0, "maximum": 100,
 }  # fmt: skip
 _RATE_OF_S = _RATE | {"not": _ZERO_TEXT, "exclusiveMinimum": 0}
 _ZERO: Schema = {"type": ["string", "number"], "pattern": r"^0(?:\.0+)?$", "maxLength": 60, "minimum": 0, "maximum": 0}
+_NO_CHANGES: Schema = {"type": "array", "maxItems": 0}
+_RATE_CHANGES: Schema = {
+    "type": "array", "maxItems": MAX_RATE_CHANGES, "items": sent({"start": DAY, "rate": _RATE_OF_S}),
+    "description": "Other rates, each from a day on, in order of time.",
+}  # fmt: skip
+_EXEMPTION_SENT = sent(
+    {"reason": text(1000)}, {"code": {"type": "string", "pattern": VATEX}},
+    description="Why there is no VAT; `code` is of the VATEX list. Categories AE, K and G have the usual reason.",
+)  # fmt: skip
 TAX_RATE_SENT: Schema = {
     "anyOf": [
-        sent({"category": one_of(("S",)), "rate": _RATE_OF_S, "country": COUNTRY, "start": DAY}, {"key": OWN_KEY}),
-        sent({"category": one_of(_OTHER_CATEGORIES), "country": COUNTRY, "start": DAY},
-             {"key": OWN_KEY, "rate": _ZERO}),
+        sent({"category": one_of(("S",)), "rate": _RATE_OF_S, "country": COUNTRY, "start": DAY},
+             {"key": OWN_KEY, "changes": _RATE_CHANGES}),
+        sent({"category": one_of(("Z",)), "country": COUNTRY, "start": DAY},
+             {"key": OWN_KEY, "rate": _ZERO, "changes": _NO_CHANGES}),
+        sent({"category": one_of(_EXEMPT_CATEGORIES), "country": COUNTRY, "start": DAY},
+             {"key": OWN_KEY, "rate": _ZERO, "changes": _NO_CHANGES, "exemption": _EXEMPTION_SENT}),
     ],
     "description": "Only category S (EN 16931) has a rate above 0. `start` lies after 1970-01-01.",
     "examples": [{"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"}],
@@ -314,10 +340,26 @@ TAX_RATE_SENT: Schema = {
 TAX_RATE_PATCH: Schema = {
     "type": "object", "additionalProperties": False,
     "properties": {"key": nullable(OWN_KEY), "category": one_of(CATEGORIES),
-                   "rate": nullable(_RATE), "country": COUNTRY, "start": DAY},
+                   "rate": nullable(_RATE), "country": COUNTRY, "start": DAY, "changes": nullable(_RATE_CHANGES),
+                   "exemption": nullable(partial(_EXEMPTION_SENT))},
+}  # fmt: skip
+EXEMPTION: dict[str, Schema] = {
+    "exemption": shown({"reason": {"type": "string"}}, {"code": {"type": "string"}},
+                       description="Why there is no VAT; `code` is of the VATEX list.")
 }  # fmt: skip
 TAX_RATE = shown(
-    {"key": KEY, "category": one_of(CATEGORIES), "rate": DECIMAL, "country": COUNTRY, "start": DAY}
+    {"key": KEY, "category": one_of(CATEGORIES), "rate": DECIMAL, "country": COUNTRY, "start": DAY},
+    {"changes": {"type": "array", "items": shown({"start": DAY, "rate": DECIMAL})}, **EXEMPTION},
+)  # fmt: skip
+EXCHANGE_RATE_SENT = sent(
+    {"from": CURRENCY, "to": CURRENCY, "date": DAY, "source": text(),
+     "rate": number(MAX_RATE_DIGITS, 12) | {"exclusiveMinimum": 0, "not": _ZERO_TEXT}},
+    {"key": OWN_KEY},
+    description="One unit of `from` was worth `rate` units of `to` on the date.",
+    examples=[{"from": "USD", "to": "EUR", "date": "2026-11-02", "rate": "0.9213", "source": "ECB"}],
+)  # fmt: skip
+EXCHANGE_RATE = shown(
+    {"key": KEY, "from": CURRENCY, "to": CURRENCY, "date": DAY, "rate": DECIMAL, "source": {"type": "string"}}
 )  # fmt: skip
 
 # --- meters ----------------------------------------------------------------------------------------------------------
@@ -511,7 +553,10 @@ DISCOUNT: Schema = {
 ROLLOVER = sent({"periods": {"type": "integer", "minimum": 1, "maximum": MAX_ROLLOVER_PERIODS}}, {"cap": QUANTITY},
                 description="What a period leaves unused is for so many further periods; at most `cap` of it is "
                 "carried into any one.")  # fmt: skip
-_ANY_CHARGE = {"minimum": AMOUNT, "maximum": AMOUNT, "discount": DISCOUNT, "tax": KEY, "description": text(1000)}
+_ANY_CHARGE = {
+    "minimum": AMOUNT, "maximum": AMOUNT, "discount": DISCOUNT, "tax": KEY, "description": text(1000),
+    "supply": SUPPLY, "place": PLACE,
+}  # fmt: skip
 CHARGE: Schema = {
     "anyOf": [
         sent({"key": KEY, "model": FLAT_MODEL},
@@ -598,7 +643,7 @@ _MODEL_SHOWN: Schema = {
 _DISCOUNT_SHOWN: Schema = {"anyOf": [shown({"percent": DECIMAL}), shown({"amount": DECIMAL})]}
 _OVERRIDABLE_SHOWN: dict[str, Schema] = {
     "model": _MODEL_SHOWN, "allowance": DECIMAL, "minimum": DECIMAL, "maximum": DECIMAL, "limit": DECIMAL,
-    "discount": _DISCOUNT_SHOWN, "tax": KEY, "description": {"type": "string"},
+    "discount": _DISCOUNT_SHOWN, "tax": KEY, "description": {"type": "string"}, "supply": SUPPLY, "place": PLACE,
     "rollover": shown({"periods": {"type": "integer"}}, {"cap": DECIMAL}),
 }  # fmt: skip
 CHARGE_SHOWN = shown(
@@ -632,6 +677,7 @@ PLAN_VERSION = shown({"plan": KEY, "version": VERSION, "effective_at": INSTANT, 
 OVERRIDE = sent({}, {
     "model": {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}, "allowance": QUANTITY, "minimum": AMOUNT, "maximum": AMOUNT,
     "limit": QUANTITY, "discount": DISCOUNT, "tax": KEY, "description": text(1000), "rollover": ROLLOVER,
+    "supply": SUPPLY, "place": PLACE,
 })  # fmt: skip
 OVERRIDE["properties"]["model"] = {"anyOf": [FLAT_MODEL, *USAGE_MODELS]}  # every charge has one: null takes none away
 OVERRIDES = sent({}, {"charges": {"type": "object", "propertyNames": KEY, "additionalProperties": OVERRIDE}})
@@ -888,15 +934,13 @@ APPLIED_COUPON_ID: Schema = {"type": "string", "pattern": "^ac_[0-9a-v]{52}$"}
 CREDIT_GRANT_ID: Schema = {"type": "string", "pattern": "^cg_[0-9a-v]{52}$"}
 DOCUMENT_TYPES = ("invoice", "credit_note", "statement")
 _TAX = {"category": one_of(CATEGORIES), "rate": DECIMAL}
-_EXEMPTION = {"exemption": shown({"reason": {"type": "string"}}, {"code": {"type": "string"}},
-                                 description="Why there is no VAT; `code` is of the VATEX list.")}  # fmt: skip
 _PARTY = shown({"key": KEY, "name": {"type": "string"}}, _PARTY_SHOWN | {"billing_address": _ADDRESS_SHOWN})
 _DISCOUNTED = shown({"description": {"type": "string"}, "amount": DECIMAL})
 LINE = shown(
     {
         "id": {"type": "string"}, "kind": {"type": "string"}, "subscription": KEY, "charge": KEY,
         "description": {"type": "string"}, "period": PERIOD, "quantity": DECIMAL, "unit": {"type": "string"},
-        "amount": DECIMAL, "tax": shown(_TAX, _EXEMPTION),
+        "amount": DECIMAL, "tax": shown(_TAX, EXEMPTION),
         "components": {"type": "array", "items": shown({
             "description": {"type": "string"}, "kind": {"type": "string"}, "quantity": DECIMAL, "unit_price": DECIMAL,
             "amount": DECIMAL})},
@@ -916,7 +960,7 @@ _DOCUMENT: dict[str, Schema] = {
         {"description": {"type": "string"}, "amount": DECIMAL, "tax": shown(_TAX), "credit_grant": CREDIT_GRANT_ID}),
         "description": "Promotional credit, which lowers the net before tax; on a credit note what goes back to it."},
     "net": DECIMAL,
-    "tax": {"type": "array", "items": shown(_TAX | {"base": DECIMAL, "amount": DECIMAL}, _EXEMPTION)},
+    "tax": {"type": "array", "items": shown(_TAX | {"base": DECIMAL, "amount": DECIMAL}, EXEMPTION)},
     "total": DECIMAL,
     "paid": DECIMAL, "credited": DECIMAL, "due": DECIMAL, "overdue": BOOLEAN, "hash": {"type": ["string", "null"]},
     "previous_hash": {"type": ["string", "null"]},
@@ -1257,6 +1301,8 @@ SCHEMAS: dict[str, Schema] = {
     "ResourceSent": RESOURCE_SENT, "ResourcePatch": partial(RESOURCE_SENT), "Resource": RESOURCE,
     "Resources": page_of(ref("Resource")),
     "MeterSent": METER_SENT, "MeterPatch": partial(METER_SENT), "Meter": METER, "Meters": page_of(ref("Meter")),
+    "ExchangeRateSent": EXCHANGE_RATE_SENT, "ExchangeRatePatch": partial(EXCHANGE_RATE_SENT),
+    "ExchangeRate": EXCHANGE_RATE, "ExchangeRates": page_of(ref("ExchangeRate")),
     "TaxRateSent": TAX_RATE_SENT, "TaxRatePatch": TAX_RATE_PATCH, "TaxRate": TAX_RATE,
     "TaxRates": page_of(ref("TaxRate")),
     "ChargeSent": CHARGE, "PlanSent": PLAN_SENT, "PlanPatch": partial(PLAN_SENT), "Publication": PUBLICATION,

@@ -95,6 +95,16 @@ WORDS: dict[Language, dict[str, str]] = {
         "second": "seconds",
         "packages": "packages",
         "net": "Amount without VAT",
+        "taxed_franchise": "the seller is exempt as a small business",
+        "taxed_not_subject": "the seller is not subject to VAT",
+        "taxed_not_registered": "the seller has no VAT number and names no rate",
+        "taxed_reverse_charge": "the buyer is a business of another member state and owes the VAT itself",
+        "taxed_intra_community": "goods go to a business in another member state",
+        "taxed_export": "goods leave the European Union",
+        "taxed_outside_eu": "it is supplied outside the European Union",
+        "taxed_where_it_stands": "it is taxed where it stands: {place}",
+        "taxed_not_checked": "the buyer is abroad, and no check says that its VAT number is valid",
+        "vat_checked": "{number} was checked on {date}",
         "tax_of_group": "{rate} of {base}, all that is taxed so on this document, is {amount}",
         "plan": "Plan {plan}, version {version}",
         "of": "{percent} of {amount}",
@@ -168,6 +178,16 @@ WORDS: dict[Language, dict[str, str]] = {
         "second": "secondes",
         "packages": "lots",
         "net": "Montant HT",
+        "taxed_franchise": "le vendeur bénéficie de la franchise en base",
+        "taxed_not_subject": "le vendeur n'est pas assujetti à la TVA",
+        "taxed_not_registered": "le vendeur n'a pas de numéro de TVA et n'indique aucun taux",
+        "taxed_reverse_charge": "le client est une entreprise d'un autre État membre et doit lui-même la TVA",
+        "taxed_intra_community": "les biens sont livrés à une entreprise d'un autre État membre",
+        "taxed_export": "les biens quittent l'Union européenne",
+        "taxed_outside_eu": "la prestation a lieu hors de l'Union européenne",
+        "taxed_where_it_stands": "imposé là où se trouve la chose : {place}",
+        "taxed_not_checked": "le client est à l'étranger et aucune vérification ne confirme son numéro de TVA",
+        "vat_checked": "{number} vérifié le {date}",
         "tax_of_group": "{rate} de {base}, total ainsi taxé sur ce document, soit {amount}",
         "plan": "Offre {plan}, version {version}",
         "of": "{percent} de {amount}",
@@ -620,11 +640,25 @@ def tax_statement(found: Explanation, speech: Speech) -> Statement:
     tax, language = found.line.tax, speech.language
     title = wording.tax_category(tax.category, language)
     group = next((g for g in found.invoice.tax if (g.category, g.rate) == (tax.category, tax.rate)), None)
+    why = _why_taxed(found, speech)
     if tax.category != "S" or group is None:
-        return Statement(title, speech.money(ZERO))
+        reason = "" if tax.exemption is None else f" · {tax.exemption.reason}"
+        return Statement(title, f"{speech.money(ZERO)}{reason}{why}")
     rate = wording.percent(tax.rate, language)
     text = speech.say("tax_of_group", rate=rate, base=speech.money(group.base), amount=speech.money(group.amount))
-    return Statement(title, text)
+    return Statement(title, text + why)
+
+
+def _why_taxed(found: Explanation, speech: Speech) -> str:
+    """What the line's tax follows from, where that is more than the rate that the charge or its seller names."""
+    said = found.line.trace.get("tax", {})
+    if said.get("why") in (None, "named", "default"):
+        return ""
+    check = said.get("vat_check")
+    text = speech.say(f"taxed_{said['why']}", place=said.get("place", ""))
+    if check is not None:
+        text = f"{text}; {speech.say('vat_checked', number=check['vat_number'], date=check['date'])}"
+    return f" · {text}"
 
 
 def holds_text(found: Explanation, speech: Speech) -> str:

@@ -185,6 +185,12 @@ class AmountsDisagree(Conflict):
     slug = "amounts-disagree"
 
 
+class ScopesMixed(CannotBill):
+    """A seller with a VAT number would bill what is out of the scope of VAT on one document with what is not."""
+
+    slug = "scopes-mixed"
+
+
 class BodyTooSlow(BillingError):
     slug = "body-too-slow"
 

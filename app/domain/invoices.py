@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from app.domain.money import ZERO, plain, round_amount
 from app.domain.parties import NO_REFERENCES, REFERENCE_NAMES, Address, BuyerReferences, Party
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
-from app.domain.tax import Supply, TaxGroup, TaxRate, group_tax
+from app.domain.tax import ExchangeRate, Supply, TaxGroup, TaxRate, group_tax
 
 InvoiceType = Literal["invoice", "credit_note", "statement"]
 
@@ -186,6 +186,16 @@ def _less_credited(group: TaxGroup, before: TaxGroup | None, currency: str) -> T
         return group
     cumulative = round_amount((before.base + group.base) * group.rate / 100, currency)
     return replace(group, amount=cumulative - before.amount)
+
+
+def accounting_tax(
+    invoice: Invoice, rate: ExchangeRate, *, earlier: Sequence[Invoice] = (), declared_before: Decimal = ZERO
+) -> AccountingTax:
+    """The document's VAT in the other currency, rounded half up. For a credit note `earlier` are the notes before it on
+    its invoice, and `declared_before` what they took back: each has the cumulative VAT's less that."""
+    vat = sum((group.amount for one in (*earlier, invoice) for group in one.tax), ZERO)
+    amount = round_amount(vat * rate.rate, rate.to_currency) - declared_before
+    return AccountingTax(rate.to_currency, amount, rate.rate, rate.source, rate.date)
 
 
 # --- what is fixed at issue -------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from app.domain.parties import (
     Party,
     PaymentTerms,
     PurchaseOrder,
+    VatCheck,
 )
 
 _FIRST = ("registration", "vat_number", "address")
@@ -53,6 +54,15 @@ def keep_references(references: BuyerReferences) -> dict[str, Any]:
 
 def read_references(kept: Mapping[str, Any]) -> BuyerReferences:
     return BuyerReferences(**kept)
+
+
+def keep_vat_check(check: VatCheck) -> dict[str, Any]:
+    kept: dict[str, Any] = keep_set(check)
+    return kept | {"valid": check.valid}
+
+
+def read_vat_check(kept: Mapping[str, Any]) -> VatCheck:
+    return VatCheck(**(dict(kept) | {"date": date.fromisoformat(kept["date"])}))
 
 
 def read_order(kept: Mapping[str, Any]) -> PurchaseOrder:

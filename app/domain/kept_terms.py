@@ -19,7 +19,7 @@ from app.domain.plans import Discount, PlanCharge, PlanTerms
 from app.domain.subscriptions import ChargeOverride, Overrides
 
 _NUMBERS = ("allowance", "minimum", "maximum", "limit")
-_TEXTS = ("meter", "tax", "timing", "description")
+_TEXTS = ("meter", "tax", "timing", "description", "supply", "place")
 
 
 def keep_terms(terms: PlanTerms) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def read_terms(kept: Mapping[str, Any]) -> PlanTerms:
 def keep_charge(charge: PlanCharge) -> dict[str, Any]:
     """The charge without the fields that it leaves open."""
     names = ("meter", "model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "timing", "description",
-             "rollover")  # fmt: skip
+             "rollover", "supply", "place")  # fmt: skip
     values = {name: getattr(charge, name) for name in names}
     return {"key": charge.key} | {
         name: _keep(value) for name, value in values.items() if value is not None and value != ""
@@ -98,7 +98,7 @@ def _read_fields(kept: Mapping[str, Any]) -> dict[str, Any]:
             fields[name] = None if kept[name] is None else Decimal(kept[name])
     for name in _TEXTS:
         if name in kept:
-            fields[name] = "" if name == "description" and kept[name] is None else kept[name]
+            fields[name] = "" if name in ("description", "place") and kept[name] is None else kept[name]
     if "model" in kept:
         fields["model"] = read_model(kept["model"])
     if "rollover" in kept:

@@ -108,6 +108,18 @@ NO_REFERENCES = BuyerReferences()
 
 
 @dataclass(frozen=True, slots=True)
+class VatCheck:
+    """What a register said of a VAT number on a day: `source` is the register (VIES), `consultation_number` the proof
+    that it gave of the question."""
+
+    vat_number: str
+    date: date
+    valid: bool
+    source: str = ""
+    consultation_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PurchaseOrder:
     """An order of the buyer: good for documents issued from `valid_from` to `valid_to` (both days count; None: without
     limit), and for a net of `cap` in all, in the buyer's currency."""

@@ -18,6 +18,7 @@ from app.domain.errors import FieldProblem
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
 from app.domain.periods import Anchor, Interval, Unit
 from app.domain.plan_totals import Commitment, plan_problems
+from app.domain.tax import Supply
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Discount:
 @dataclass(frozen=True, slots=True)
 class PlanCharge:
     """A meter (None only for a flat charge) and a price inside a plan. `allowance` is in the meter's unit, and so is
-    `limit`: how much a tenant may use in a billing period before producers are told to serve it no more."""
+    `limit`: how much a tenant may use in a billing period before producers are told to serve it no more. `supply` is
+    what VAT sees in it (None: a service), `place` the country where it stands, where its resources do not say."""
 
     key: str
     model: ChargeModel
@@ -45,6 +47,8 @@ class PlanCharge:
     description: str = ""
     limit: Decimal | None = None
     rollover: Rollover | None = None
+    supply: Supply | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ class Plan:
         return terms
 
 
-OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "description", "rollover")
+OVERRIDABLE = ("model", "allowance", "minimum", "maximum", "limit", "discount", "tax", "description", "rollover",
+               "supply", "place")  # fmt: skip
 """The fields of a charge that one subscription may have otherwise. Its meter and timing stay the plan's."""
 
 

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from app.domain.events import EARLIEST
 from app.domain.ids import NOBODY
-from app.domain.parties import NO_REFERENCES, Address, BuyerReferences, Legal, PurchaseOrder
+from app.domain.parties import NO_REFERENCES, Address, BuyerReferences, Legal, PurchaseOrder, VatCheck
+from app.domain.tax import Exemption, TaxRate, exemption_of
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = ("en", "fr")
@@ -62,6 +63,14 @@ class Tenant:
     default_tax: str = ""
     legal: Legal | None = None
     buying: Buying = PLAIN_BUYING
+    vat_check: VatCheck | None = None
+
+    @property
+    def checked_vat_number(self) -> str:
+        """Its VAT number where the last check of that number found it valid; else ''."""
+        number = "" if self.legal is None else self.legal.vat_number
+        check = self.vat_check
+        return number if check is not None and check.valid and check.vat_number == number else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +92,47 @@ class SubjectWish:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A shared thing that use is measured on; `owner` is the key of the tenant that owns it."""
+    """A shared thing that use is measured on; `owner` is the key of the tenant that owns it, `place` the country where
+    it stands ('' where that is not said)."""
 
     key: str
     name: str
     kind: ResourceKind
     owner: str
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RateChange:
+    """Another rate in percent, from a day on."""
+
+    start: date
+    rate: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class NamedTaxRate:
-    """A tax rate of the catalog, in percent, in force from `start`."""
+    """A tax rate of the catalog, in percent, in force from `start` until the first of its `changes`, which are in order
+    of time. `exemption` says why there is none, where that is not said by the category."""
 
     key: str
     category: str
     rate: Decimal
     country: str
     start: date
+    changes: tuple[RateChange, ...] = ()
+    exemption: Exemption | None = None
+
+    def on(self, day: date, *, language: str) -> TaxRate | None:
+        """The rate in force on the day; None before the first."""
+        if day < self.start:
+            return None
+        found = self.rate
+        for change in self.changes:
+            if change.start <= day:
+                found = change.rate
+        exemption = self.exemption or (exemption_of(self.category, language) if self.category != "O" else None)
+        return TaxRate(self.category, found, exemption)
 
 
 # --- the history of one subject --------------------------------------------------------------------------------------

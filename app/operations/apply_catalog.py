@@ -18,6 +18,7 @@ from app.operations.catalog_change import Saved, write_catalog
 from app.operations.publish_plan import publish
 from app.operations.put_alert import save_alert
 from app.operations.put_coupon import save_coupon
+from app.operations.put_exchange_rate import save_exchange_rate
 from app.operations.put_meter import save_meter
 from app.operations.put_plan import save_plan
 from app.operations.put_resource import save_resource
@@ -115,6 +116,8 @@ def _steps(connection: Connection, file: CatalogFile, now: datetime) -> Iterator
     """What others refer to comes first. The operator comes last of the tenants: another may have to stop first."""
     for rate in file.tax_rates:
         yield _step("tax_rates", rate.key, partial(save_tax_rate, connection, rate))
+    for exchange in file.exchange_rates:
+        yield _step("exchange_rates", exchange.key, partial(save_exchange_rate, connection, exchange))
     for tenant in sorted(file.tenants, key=lambda wish: wish.operator):
         yield _step("tenants", tenant.key, partial(save_tenant, connection, tenant, now=now))
     for resource in file.resources:

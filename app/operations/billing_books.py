@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -15,17 +15,18 @@ from sqlalchemy.engine import Connection
 from app.domain.billing import BillingPeriod, Versions, extend_instants, period_between
 from app.domain.errors import CannotBill, NotFound
 from app.domain.invoices import InvoiceLine
+from app.domain.kept_parties import keep_vat_check
 from app.domain.meters import Meter
 from app.domain.parties import REFERENCE_NAMES, BuyerReferences, Party, buyer_party, seller_party
-from app.domain.periods import Period, local_date
+from app.domain.periods import Period, hour_floor, local_date
 from app.domain.plans import PlanCharge
 from app.domain.subscriptions import Subscription, terms_in_force
-from app.domain.tax import OUT_OF_SCOPE, TaxRate
+from app.domain.tax import OUT_OF_SCOPE, TaxDecision, TaxFacts, TaxRate, decide_tax
 from app.domain.tenants import NamedTaxRate, Tenant
 from app.observability import metrics
 from app.operations.billed_facts import Facts, facts_of
 from app.operations.rate_period import Billable, RatedCharge, meters_by_key, rate_billable
-from app.storage import billing_store, catalog_store, subscription_store, tenant_store
+from app.storage import billing_store, catalog_store, subscription_store, tenant_store, usage_store
 
 _NO_SELLER = "No tenant is the operator, so there is no seller: set `operator` on one tenant."
 
@@ -129,41 +130,122 @@ def charge_lines(connection: Connection, books: Books, items: Sequence[Billable]
                 rate_billable(
                     connection, item, tenant_id=books.buyer.tenant_id, meters=books.meters, until=books.until
                 ),
-                tax_of(books, item.charge, item.stretch),
+                tax_of(connection, books, item.charge, item.stretch),
             )
             for item in items
         ]  # fmt: skip
 
 
-def tax_of(books: Books, charge: PlanCharge, stretch: Period) -> TaxRate:
-    """The charge's tax rate, else the seller's default, else none for a seller without VAT number."""
-    seller = books.seller
-    has_vat = seller.legal is not None and bool(seller.legal.vat_number)
-    rates = books.tax_rates
-    key = charge.tax or seller.default_tax
-    if not key and not has_vat:
-        return OUT_OF_SCOPE
-    if not key:
-        country = seller.legal.address.country if seller.legal and seller.legal.address else ""
-        standard = [name for name, rate in rates.items() if rate.category == "S" and rate.country == country]
-        key = standard[0] if len(standard) == 1 else "standard" if "standard" in standard else ""
-    rate = rates.get(key)
+@dataclass(frozen=True, slots=True)
+class Taxed:
+    """The tax of a line, and why it has it, JSON-ready."""
+
+    tax: TaxRate
+    trace: dict[str, Any]
+
+
+NOT_TAXED = Taxed(OUT_OF_SCOPE, {})
+"""Of lines that no document will have."""
+
+
+def tax_of(connection: Connection, books: Books, charge: PlanCharge, stretch: Period) -> Taxed:
+    """The charge's own rate, else what follows from what is sold, where, and to whom (`decide_tax`)."""
+    place = charge.place or _place_of(connection, books, charge, stretch)
+    decision = decide_tax(_facts(books, charge, place))
+    trace: dict[str, Any] = {"why": decision.why} | ({"place": place} if place else {})
+    if decision.tax is not None and books.buyer.checked_vat_number and books.buyer.vat_check is not None:
+        trace["vat_check"] = keep_vat_check(books.buyer.vat_check)
+    if decision.tax is not None:
+        return Taxed(decision.tax, trace)
+    key = _rate_key(books, charge, decision)
+    day = _tax_day(books, charge, stretch)
+    named = books.tax_rates[key]
+    rate = named.on(day, language=books.buyer.language)
     if rate is None:
+        raise CannotBill(f"The tax rate {key} is in force from {named.start} only.")
+    return Taxed(rate, trace | {"rate": key, "day": day.isoformat()})
+
+
+def _facts(books: Books, charge: PlanCharge, place: str) -> TaxFacts:
+    seller, buyer = books.seller.legal, books.buyer.legal
+    delivery = books.buyer.buying.delivery_address
+    return TaxFacts(
+        supply=charge.supply or "service", place=place, seller_country="" if seller is None else seller.country,
+        seller_regime=None if seller is None else seller.vat_regime,
+        seller_registered=seller is not None and bool(seller.vat_number),
+        buyer_country="" if buyer is None else buyer.country, delivered_to="" if delivery is None else delivery.country,
+        vat_number_of=_country_of_number(books.buyer), names_rate=charge.tax is not None,
+        has_default=bool(books.seller.default_tax), language=books.buyer.language,
+    )  # fmt: skip
+
+
+def _country_of_number(buyer: Tenant) -> str:
+    """The country of the buyer's checked VAT number: its prefix, or the buyer's own where it has none."""
+    number = buyer.checked_vat_number
+    if not number:
+        return ""
+    prefix = number[:2].upper()
+    return prefix if prefix.isalpha() else "" if buyer.legal is None else buyer.legal.country
+
+
+def _place_of(connection: Connection, books: Books, charge: PlanCharge, stretch: Period) -> str:
+    """The country where the resources stand that were used; '' where that says nothing about the tax, or none says."""
+    if charge.supply in (None, "service", "goods") or charge.meter is None or charge.tax is not None:
+        return ""
+    meter = books.meters.get(charge.meter)
+    if meter is None:
+        return ""
+    used = usage_store.resources_used(
+        connection, tenant_id=books.buyer.tenant_id, meter_id=meter.meter_id, start=hour_floor(stretch.start),
+        end=stretch.end,
+    )  # fmt: skip
+    places = tenant_store.places_of(connection, used - {""}) | ({""} if "" in used else set())
+    if len(places) > 1:
+        named = ", ".join(sorted(place or "a place that is not said" for place in places))
         raise CannotBill(
-            f"Charge {charge.key} names no tax rate and the seller {seller.key} has a VAT number but no default rate: "
-            "set `tax` on the charge or on the seller."
-        )
-    if rate.start > local_date(stretch.start, books.zone):
-        raise CannotBill(f"The tax rate {key} is in force from {rate.start} only.")
-    return TaxRate(rate.category, rate.rate)
+            f"Charge {charge.key} is taxed where its resources stand, and those that were used stand in {named}: make "
+            "a charge for each, or name its `tax` or its `place`."
+        )  # fmt: skip
+    return next(iter(places), "")
 
 
-def charge_line(books: Books, item: Billable, rated: RatedCharge, tax: TaxRate) -> InvoiceLine:
+def _rate_key(books: Books, charge: PlanCharge, decision: TaxDecision) -> str:
+    """The key of the rate that the charge or its seller names, else of the only standard rate of the country."""
+    seller, rates = books.seller, books.tax_rates
+    if not decision.country:
+        key = charge.tax or seller.default_tax
+        if key in rates:
+            return key
+    country = decision.country or (seller.legal.country if seller.legal else "")
+    standard = [name for name, rate in rates.items() if rate.category == "S" and rate.country == country]
+    if len(standard) == 1:
+        return standard[0]
+    if decision.country:
+        raise CannotBill(
+            f"Charge {charge.key} is taxed in {country}, and there is not one standard rate of that country: name its "
+            "`tax`."
+        )  # fmt: skip
+    if "standard" in standard:
+        return "standard"
+    raise CannotBill(
+        f"Charge {charge.key} names no tax rate and the seller {seller.key} has a VAT number but no default rate: "
+        "set `tax` on the charge or on the seller."
+    )
+
+
+def _tax_day(books: Books, charge: PlanCharge, stretch: Period) -> date:
+    """The day whose rate holds: the last of the stretch, or its first where it is paid for in advance."""
+    at = stretch.start if charge.timing == "advance" else max(stretch.start, stretch.end - timedelta(microseconds=1))
+    return local_date(at, books.zone)
+
+
+def charge_line(books: Books, item: Billable, rated: RatedCharge, taxed: Taxed) -> InvoiceLine:
     line = rated.rated
     return InvoiceLine(
         id="", charge=item.charge.key, description=item.charge.description or item.charge.key, period=item.stretch,
-        quantity=line.quantity, unit=rated.unit, amount=line.amount, tax=tax, components=line.components,
-        allowances=line.allowances, kind="charge", subscription=books.subscription.key, trace=rated.trace,
+        quantity=line.quantity, unit=rated.unit, amount=line.amount, tax=taxed.tax, components=line.components,
+        allowances=line.allowances, kind="charge", subscription=books.subscription.key,
+        trace=rated.trace | {"tax": taxed.trace}, supply=item.charge.supply or "",
     )  # fmt: skip
 
 

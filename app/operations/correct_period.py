@@ -206,6 +206,7 @@ def _line(item: Correction, result: Result, kind: Literal["difference", "credit"
         id="", charge=first.charge, description=first.description, period=first.period, quantity=result.quantity,
         unit=first.unit, amount=result.amount, tax=first.tax, components=result.components,
         allowances=result.allowances, kind=kind, subscription=first.subscription, trace=item.rated.trace,
+        supply=first.supply, references=first.references,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from app.domain.invoices import content_hash
 from app.domain.periods import local_date
 from app.operations.announce import announce
 from app.operations.choose_order import with_purchase_order
+from app.operations.declare_tax import with_accounting_tax
 from app.operations.use_credit import book_coupons, book_issued
 from app.storage import invoice_store, tenant_store
 from app.storage.invoice_store import SeriesState, StoredInvoice
@@ -36,8 +37,11 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     year = max(day.year, series.year)
     sequence = series.sequence + 1 if year == series.year else 1
     due_date = day + timedelta(days=terms_days) if draft.invoice.type == "invoice" else None
+    invoice = with_accounting_tax(
+        connection, with_purchase_order(connection, draft, day=day), place, seller, day
+    )  # fmt: skip
     numbered = replace(
-        with_purchase_order(connection, draft, day=day), status="issued", number=f"{year}-{sequence:06}",
+        invoice, status="issued", number=f"{year}-{sequence:06}",
         issued_at=issued_at, due_date=due_date, previous_hash=series.last_hash,
     )  # fmt: skip
     issued = replace(numbered, hash=content_hash(numbered))

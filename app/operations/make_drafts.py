@@ -10,12 +10,13 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.credit import CreditUse
+from app.domain.errors import ScopesMixed
 from app.domain.ids import new_id, public_id
 from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals, turned
 from app.domain.money import ZERO
 from app.domain.parties import NO_REFERENCES
 from app.domain.periods import Period
-from app.domain.tax import TaxGroup
+from app.domain.tax import TaxGroup, mixes_scopes
 from app.domain.tenants import Tenant
 from app.operations.billing_books import Books, buyer_of, said_to_buyer, seller_of
 from app.operations.issue_invoice import issue_draft
@@ -76,6 +77,7 @@ def document_of(
     """The draft of a document with these lines. It cites the `original`, where it concerns one; `credited` is what
     earlier notes on that took back."""
     references = sides.subscription.references if isinstance(sides, Books) else NO_REFERENCES
+    _check_scopes(sides.seller, lines)
     numbered = numbered_lines(lines)
     currency, buyer = sides.currency, sides.buyer
     net, groups, total = totals(numbered, currency, allowances=allowances, credited=credited)
@@ -87,6 +89,17 @@ def document_of(
         references=() if original is None else (reference_to(original.invoice),), allowances=allowances,
         **said_to_buyer(buyer, references),
     )  # fmt: skip
+
+
+def _check_scopes(seller: Tenant, lines: Sequence[InvoiceLine]) -> None:
+    """Raises ScopesMixed."""
+    is_registered = seller.legal is not None and bool(seller.legal.vat_number)
+    if is_registered and mixes_scopes(line.tax for line in lines):
+        names = ", ".join(sorted({line.charge or line.description for line in lines if line.tax.category == "O"}))
+        raise ScopesMixed(
+            f"Out of the scope of VAT, and so not to be billed on one document with the rest: {names}. Put it on a "
+            "plan of its own."
+        )
 
 
 def reference_to(invoice: Invoice) -> Reference:

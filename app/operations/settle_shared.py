@@ -447,11 +447,13 @@ class _Work:
         stretch = Period(group.start, group.end)
         first = group.members[0].charge
         line = rated.rated
+        taxed = tax_of(self._connection, self._books, first, stretch)
         return InvoiceLine(
             id="", charge=TRUE_UP, description=member.charge.description, period=stretch, quantity=line.quantity,
-            unit="", amount=line.amount, tax=tax_of(self._books, first, stretch),
+            unit="", amount=line.amount, tax=taxed.tax,
             components=line.components, allowances=line.allowances, kind=kind,  # type: ignore[arg-type]
-            subscription=self._books.subscription.key, trace=rated.trace,
+            subscription=self._books.subscription.key, trace=rated.trace | {"tax": taxed.trace},
+            supply=first.supply or "",
         )  # fmt: skip
 
 
@@ -472,7 +474,8 @@ def _widest(group: _Group) -> Trace:
 
 def _true_up_charge(group: _Group) -> PlanCharge:
     text = "Minimum" if group.terms.commitment is None else "Commitment"
-    return PlanCharge(TRUE_UP, Flat(ZERO), tax=group.members[0].charge.tax, description=text)
+    return PlanCharge(TRUE_UP, Flat(ZERO), tax=group.members[0].charge.tax, description=text,
+                      supply=group.members[0].charge.supply, place=group.members[0].charge.place)  # fmt: skip
 
 
 def _cap(group: _Group, excess: Decimal, currency: str) -> Decimal:

@@ -12,6 +12,7 @@ from app.domain.tenants import Tenant
 from app.storage import alert_store, catalog_store, coupon_store, subscription_store, tenant_store
 from app.wire.alerts import alert_to_wire
 from app.wire.coupons import coupon_to_wire
+from app.wire.exchange_rates import exchange_rate_to_wire
 from app.wire.meters import meter_to_wire
 from app.wire.parsing import key_problem
 from app.wire.plans import plan_to_wire, version_to_wire
@@ -42,6 +43,11 @@ def show_meter(connection: Connection, key: str) -> Shown | None:
 def show_tax_rate(connection: Connection, key: str) -> Shown | None:
     rate = catalog_store.find_tax_rate(connection, key)
     return None if rate is None else tax_rate_to_wire(rate)
+
+
+def show_exchange_rate(connection: Connection, key: str) -> Shown | None:
+    rate = catalog_store.find_exchange_rate(connection, key)
+    return None if rate is None else exchange_rate_to_wire(rate)
 
 
 def show_coupon(connection: Connection, key: str) -> Shown | None:
@@ -120,6 +126,11 @@ def list_meters(connection: Connection, *, after: str | None, limit: int) -> lis
 
 def list_tax_rates(connection: Connection, *, after: str | None, limit: int) -> list[Shown]:
     return [tax_rate_to_wire(rate) for rate in catalog_store.list_tax_rates(connection, after=after, limit=limit)]
+
+
+def list_exchange_rates(connection: Connection, *, after: str | None, limit: int) -> list[Shown]:
+    found = catalog_store.list_exchange_rates(connection, after=after, limit=limit)
+    return [exchange_rate_to_wire(rate) for rate in found]
 
 
 def list_coupons(connection: Connection, *, after: str | None, limit: int) -> list[Shown]:

@@ -20,9 +20,8 @@ from app.domain.periods import BillingInstant, Period, local_date, start_of_day
 from app.domain.plans import PlanTerms, PlanVersion, schedule_of
 from app.domain.simulations import ChargeAmount, SimulatedPlan, SimulationRequest, Skipped, TenantChange, change_of
 from app.domain.subscriptions import Overrides, Subscription, priced_meters
-from app.domain.tax import OUT_OF_SCOPE
 from app.domain.tenants import Tenant
-from app.operations.billing_books import Books, billables, charge_line
+from app.operations.billing_books import NOT_TAXED, Books, billables, charge_line
 from app.operations.rate_period import meters_by_key, rate_billable
 from app.operations.settle_shared import settle_shared
 from app.storage import billing_store, catalog_store, subscription_store, tenant_store
@@ -222,7 +221,7 @@ class _Simulator:
         lines = [
             charge_line(
                 books, item, rate_billable(self._connection, item, tenant_id=tenant.tenant_id, meters=self._meters),
-                OUT_OF_SCOPE,
+                NOT_TAXED,
             )
             for period in _periods(books, known, spans)
             for item in billables(books, period)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +18,12 @@ from app.domain.ids import new_id
 from app.domain.kept_meters import keep_meter, read_meter
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import Meter
+from app.domain.money import plain
 from app.domain.plans import Plan, PlanTerms, PlanVersion
-from app.domain.tenants import NamedTaxRate
+from app.domain.tax import ExchangeRate, Exemption
+from app.domain.tenants import NamedTaxRate, RateChange
 from app.storage.tables import (
+    exchange_rates,
     invoice_lines,
     invoices,
     meter_revisions,
@@ -126,12 +130,71 @@ def list_tax_rates(connection: Connection, *, after: str | None, limit: int) -> 
 
 
 def save_tax_rate(connection: Connection, rate: NamedTaxRate, *, is_new: bool) -> None:
-    values = {"category": rate.category, "rate": rate.rate, "country": rate.country, "start": rate.start}
+    values = {
+        "category": rate.category, "rate": rate.rate, "country": rate.country, "start": rate.start,
+        "details": _rate_details(rate),
+    }  # fmt: skip
     _put(connection, rates_table, rate.key, values, is_new=is_new)
 
 
 def _rate(row: RowMapping) -> NamedTaxRate:
-    return NamedTaxRate(row["key"], row["category"], row["rate"], row["country"], row["start"])
+    details = parse_json(row["details"] or "{}")
+    changes = (RateChange(date.fromisoformat(day), Decimal(rate)) for day, rate in details.get("changes", ()))
+    exemption = details.get("exemption")
+    return NamedTaxRate(
+        row["key"], row["category"], row["rate"], row["country"], row["start"], tuple(changes),
+        None if exemption is None else Exemption(*exemption),
+    )  # fmt: skip
+
+
+def _rate_details(rate: NamedTaxRate) -> str:
+    changes = [[item.start.isoformat(), plain(item.rate)] for item in rate.changes]
+    exemption = rate.exemption and [rate.exemption.code, rate.exemption.reason]
+    kept = {name: value for name, value in (("changes", changes), ("exemption", exemption)) if value}
+    return _json.encode(kept).decode() if kept else ""
+
+
+# --- exchange rates --------------------------------------------------------------------------------------------------
+
+
+def find_exchange_rate(connection: Connection, key: str) -> ExchangeRate | None:
+    query = sa.select(exchange_rates).where(exchange_rates.c.key == key)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _exchange_rate(row)
+
+
+def list_exchange_rates(connection: Connection, *, after: str | None, limit: int) -> list[ExchangeRate]:
+    query = sa.select(exchange_rates).order_by(exchange_rates.c.key).limit(limit)
+    if after is not None:
+        query = query.where(exchange_rates.c.key > after)
+    return [_exchange_rate(row) for row in connection.execute(query).mappings()]
+
+
+def exchange_rate_of(
+    connection: Connection, from_currency: str, to_currency: str, day: date, *, exactly: bool = False
+) -> ExchangeRate | None:
+    """The newest rate from one currency to the other that is of the day or before it; `exactly` that of the day."""
+    table = exchange_rates.c
+    query = sa.select(exchange_rates).where(
+        table.from_currency == from_currency, table.to_currency == to_currency,
+        table.date == day if exactly else table.date <= day,
+    )  # fmt: skip
+    row = connection.execute(query.order_by(table.date.desc()).limit(1)).mappings().first()
+    return None if row is None else _exchange_rate(row)
+
+
+def save_exchange_rate(connection: Connection, rate: ExchangeRate, *, is_new: bool) -> None:
+    values = {
+        "from_currency": rate.from_currency, "to_currency": rate.to_currency, "date": rate.date, "rate": rate.rate,
+        "source": rate.source,
+    }  # fmt: skip
+    _put(connection, exchange_rates, rate.key, values, is_new=is_new)
+
+
+def _exchange_rate(row: RowMapping) -> ExchangeRate:
+    return ExchangeRate(
+        row["key"], row["from_currency"], row["to_currency"], row["date"], row["rate"], row["source"]
+    )  # fmt: skip
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ tenants = _table(
     _text("legal"),  # JSON: name, registration, vat_number, address, ..; '' where none was given
     _text("bill_to", ""), _text("parent", ""),  # keys of tenants
     _text("buying", ""),  # JSON: addresses, references, purchase orders; '' or {} where nothing was said
+    _text("vat_check", ""),  # JSON: what a register said of the VAT number
     UniqueConstraint("key"), Index(None, "bill_to"),
 )  # fmt: skip
 
@@ -83,6 +84,7 @@ tenant_subjects = _table(  # whose use an event subject is, from when; tenant_id
 
 resources = _table(
     "resources", "reference", _key("key"), _text("name"), _text("kind"), Column("owner_id", Id, nullable=False),
+    _text("place", ""),  # the country where it stands
     ForeignKeyConstraint(["owner_id"], ["tenants.tenant_id"]),
 )  # fmt: skip
 
@@ -100,7 +102,13 @@ meter_revisions = _table(
 
 tax_rates = _table(
     "tax_rates", "reference", _key("key"), _text("category"), _amount("rate"), _text("country"),
-    Column("start", sa.Date, nullable=False),
+    Column("start", sa.Date, nullable=False), _text("details", ""),  # JSON: changes, exemption; '' where there are none
+)  # fmt: skip
+
+exchange_rates = _table(
+    "exchange_rates", "reference", _key("key"), _text("from_currency"), _text("to_currency"),
+    Column("date", sa.Date, nullable=False), _amount("rate"), _text("source"),
+    UniqueConstraint("from_currency", "to_currency", "date"),
 )  # fmt: skip
 
 plans = _table(

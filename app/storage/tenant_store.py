@@ -12,7 +12,16 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from app.domain.kept_parties import keep_legal, keep_set, read_address, read_legal, read_order, read_references
+from app.domain.kept_parties import (
+    keep_legal,
+    keep_set,
+    keep_vat_check,
+    read_address,
+    read_legal,
+    read_order,
+    read_references,
+    read_vat_check,
+)
 from app.domain.parties import Logo, LogoName
 from app.domain.tenants import Buying, Claim, History, Resource, Tenant
 from app.storage.tables import (
@@ -118,6 +127,7 @@ def save(connection: Connection, tenant: Tenant) -> None:
         "language": tenant.language, "operator": tenant.operator, "default_tax": tenant.default_tax,
         "legal": "" if tenant.legal is None else json.dumps(keep_legal(tenant.legal), ensure_ascii=False),
         "bill_to": tenant.buying.bill_to, "parent": tenant.buying.parent, "buying": _buying_text(tenant.buying),
+        "vat_check": "" if tenant.vat_check is None else json.dumps(keep_vat_check(tenant.vat_check)),
     }  # fmt: skip
     of_row = tenants.c.tenant_id == tenant.tenant_id
     if not connection.execute(tenants.update().where(of_row).values(**values)).rowcount:
@@ -128,6 +138,7 @@ def _tenant(row: Row[Any]) -> Tenant:
     return Tenant(
         row.tenant_id, row.key, row.name, row.currency, row.time_zone, row.language, bool(row.operator),
         row.default_tax, read_legal(json.loads(row.legal)) if row.legal else None, _buying(row),
+        read_vat_check(json.loads(row.vat_check)) if row.vat_check else None,
     )  # fmt: skip
 
 
@@ -215,7 +226,7 @@ def used_in(connection: Connection, tenant_id: UUID, subject: str, start: dateti
 
 def find_resource(connection: Connection, key: str) -> Resource | None:
     row = connection.execute(_resources().where(resources.c.key == key)).first()
-    return None if row is None else Resource(row.key, row.name, row.kind, row.owner)
+    return None if row is None else _resource(row)
 
 
 def list_resources(
@@ -227,7 +238,21 @@ def list_resources(
         query = query.where(resources.c.key > after)
     if owner_id is not None:
         query = query.where(resources.c.owner_id == owner_id)
-    return [Resource(row.key, row.name, row.kind, row.owner) for row in connection.execute(query)]
+    return [_resource(row) for row in connection.execute(query)]
+
+
+def places_of(connection: Connection, keys: Collection[str]) -> set[str]:
+    """The countries in which these resources stand, '' where one does not say."""
+    found: set[str] = set()
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _CHUNK):
+        query = sa.select(resources.c.place).where(resources.c.key.in_(ordered[start : start + _CHUNK])).distinct()
+        found |= set(connection.execute(query).scalars())
+    return found
+
+
+def _resource(row: Row[Any]) -> Resource:
+    return Resource(row.key, row.name, row.kind, row.owner, row.place)
 
 
 def _resources() -> sa.Select[Any]:
@@ -236,6 +261,6 @@ def _resources() -> sa.Select[Any]:
 
 def save_resource(connection: Connection, resource: Resource, *, owner_id: UUID) -> None:
     """Writes the resource under its key, whether it was there or not."""
-    values = {"name": resource.name, "kind": resource.kind, "owner_id": owner_id}
+    values = {"name": resource.name, "kind": resource.kind, "owner_id": owner_id, "place": resource.place}
     if not connection.execute(resources.update().where(resources.c.key == resource.key).values(**values)).rowcount:
         connection.execute(resources.insert().values(key=resource.key, **values))

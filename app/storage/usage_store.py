@@ -279,6 +279,17 @@ def of_tenant(connection: Connection, *, tenant_id: UUID, meter_id: UUID) -> Ite
         yield _bucket(row)
 
 
+def resources_used(
+    connection: Connection, *, tenant_id: UUID, meter_id: UUID, start: datetime, end: datetime
+) -> set[str]:
+    """The resources of the tenant's use in the hours that begin in [start, end); '' where events named none."""
+    query = sa.select(buckets.c.resource).where(
+        buckets.c.tenant_id == tenant_id, buckets.c.meter_id == meter_id, buckets.c.start >= start,
+        buckets.c.start < end, buckets.c.count > 0,
+    )  # fmt: skip
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def totals(
     connection: Connection, *, tenant_id: UUID, meter_id: UUID, start: datetime, end: datetime
 ) -> tuple[int, int]:

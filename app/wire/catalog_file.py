@@ -28,9 +28,11 @@ from app.domain.catalog import MeterEntry
 from app.domain.coupons import Coupon
 from app.domain.errors import FieldProblem, InvalidInput
 from app.domain.events import has_forbidden_text
+from app.domain.tax import ExchangeRate
 from app.domain.tenants import NamedTaxRate, Resource
 from app.wire.alerts import alert_from_wire
 from app.wire.coupons import coupon_from_wire
+from app.wire.exchange_rates import exchange_rate_from_wire
 from app.wire.meters import meter_from_wire
 from app.wire.parsing import MAX_DEPTH, NumberText, escaped
 from app.wire.plans import PlanWish, plan_from_wire, publication_from_wire
@@ -39,7 +41,9 @@ from app.wire.subscriptions import SubscriptionWish, subscription_from_wire
 from app.wire.tax_rates import tax_rate_from_wire
 from app.wire.tenants import TenantWish, tenant_from_wire
 
-SECTIONS = ("tenants", "resources", "meters", "tax_rates", "coupons", "plans", "subscriptions", "alerts")
+SECTIONS = (
+    "tenants", "resources", "meters", "tax_rates", "exchange_rates", "coupons", "plans", "subscriptions", "alerts",
+)  # fmt: skip
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -76,6 +80,7 @@ class CatalogFile:
     resources: tuple[Resource, ...]
     meters: tuple[MeterEntry, ...]
     tax_rates: tuple[NamedTaxRate, ...]
+    exchange_rates: tuple[ExchangeRate, ...]
     coupons: tuple[Coupon, ...]
     plans: tuple[PlanWish, ...]
     publications: tuple[tuple[str, datetime], ...]
@@ -99,6 +104,7 @@ def parse_catalog_file(text: str, name: str) -> CatalogFile:
         resources=tuple(document.objects(sections, "resources", resource_from_wire)),
         meters=tuple(document.objects(sections, "meters", meter_from_wire)),
         tax_rates=tuple(document.objects(sections, "tax_rates", tax_rate_from_wire)),
+        exchange_rates=tuple(document.objects(sections, "exchange_rates", exchange_rate_from_wire)),
         coupons=tuple(document.objects(sections, "coupons", coupon_from_wire)),
         publications=tuple(document.publications(sections)),
         plans=tuple(document.objects(sections, "plans", plan_from_wire)),

@@ -28,7 +28,7 @@ from app.domain.money import CURRENCY_DECIMALS
 from app.domain.parties import REFERENCE_NAMES, VAT_REGIMES
 from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
-from app.domain.tax import CATEGORIES
+from app.domain.tax import CATEGORIES, SUPPLIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
@@ -48,6 +48,7 @@ from app.wire.parties import (
 )  # fmt: skip
 from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
+from app.wire.tax_rates import MAX_RATE_CHANGES, VATEX
 
 Schema = dict[str, Any]
 
@@ -72,6 +73,7 @@ def catalog_schema() -> Schema:
         "resources": _section("Shared things that use is measured on.", "resource"),
         "meters": _section("Rules that turn events into quantities.", "meter"),
         "tax_rates": _section("VAT rates that charges and tenants name.", "tax_rate"),
+        "exchange_rates": _section("What currencies were worth on single days.", "exchange_rate"),
         "coupons": _section("Coupons, which are applied over HTTP.", "coupon"),
         "plans": _section("Plans: what is charged for, at which price.", "plan"),
         "subscriptions": _section("Which tenant is on which plan, and since when.", "subscription"),
@@ -90,6 +92,7 @@ def catalog_schema() -> Schema:
             "purchase_order": _purchase_order(), "resource": _resource(),
             "meter": _meter(), "filter": _filter(), "rounding": _rounding(),
             "conversion": _conversion(), "window": _window(), "tax_rate": _tax_rate(),
+            "exchange_rate": _exchange_rate(),
             "plan": _plan(), "publication": _publication(), "charge": _charge(), "model": _model(), "tier": _tier(),
             "discount": _discount(), "coupon": _coupon(), "rollover": _rollover(), "allowance": _allowance(),
             "commitment": _commitment(),
@@ -227,6 +230,13 @@ def _tenant() -> Schema:
             "purchase_order_required": {"description": "True where nothing may be issued without an order.",
                                         "type": "boolean", "default": False},
             **_references(),
+            "vat_check": _object(
+                "What a register said of the VAT number.",
+                required={"date": _written("On which day.", _DATE, "2026-11-02"),
+                          "valid": {"description": "Whether there is such a number.", "type": "boolean"}},
+                optional={"vat_number": _text("The number; absent: that of `legal`.", longest=50),
+                          "source": _text("The register.", examples=["VIES"]),
+                          "consultation_number": _text("Its proof of the question.")}),
             "key": _OWN_KEY,
             **_shown("missing", "invalid"),
         },
@@ -323,7 +333,10 @@ def _resource() -> Schema:
             "kind": _choice("What it is.", RESOURCE_KINDS),
             "owner": _key("The tenant that owns it."),
         },
-        optional={"key": _OWN_KEY},
+        optional={
+            "place": _written("ISO 3166 code of the country where it stands.", "^[A-Z]{2}$", "FR"),
+            "key": _OWN_KEY,
+        },
     )
 
 
@@ -481,10 +494,31 @@ def _tax_rate() -> Schema:
         },
         optional={
             "rate": _decimal("In percent; only category `S` has one above 0.", "20", "5.5"),
+            "changes": _list("Other rates, each from a day on, in order of time.", _object(
+                "A rate from a day on.",
+                required={"start": _written("The first day.", _DATE, "2030-01-01"),
+                          "rate": _decimal("In percent.", "21")}), maxItems=MAX_RATE_CHANGES),
+            "exemption": _object(
+                "Why there is no VAT.", required={"reason": _text("As documents print it.", longest=1000)},
+                optional={"code": _written("A code of the VATEX list.", VATEX, "VATEX-EU-132")}),
             "key": _OWN_KEY,
         },
         allOf=[_when("category", ["S"], _needed("rate"))],
     )  # fmt: skip
+
+
+def _exchange_rate() -> Schema:
+    return _object(
+        "What one unit of a currency was worth in another on a day.",
+        required={
+            "from": _ref("currency", "The currency that documents are in."),
+            "to": _ref("currency", "The currency in which the seller declares its VAT."),
+            "date": _written("The day.", _DATE, "2026-11-02"),
+            "rate": _decimal("So many units of `to` for one of `from`.", "0.9213"),
+            "source": _text("Who says so.", examples=["ECB"]),
+        },
+        optional={"key": _OWN_KEY},
+    )
 
 
 # --- plans -----------------------------------------------------------------------------------------------------------
@@ -549,6 +583,8 @@ def _overridable() -> dict[str, Schema]:
         "discount": _ref("discount", "What comes off the priced amount."),
         "rollover": _ref("rollover", "What the allowance leaves unused is for later periods."),
         "tax": _key("The tax rate; absent: the seller's."),
+        "supply": _choice("What VAT sees in it; absent: a service.", SUPPLIES),
+        "place": _written("ISO 3166 code of the country where it stands.", "^[A-Z]{2}$", "FR"),
         "description": _text("What the line on the invoice is called.", longest=1000),
     }
 

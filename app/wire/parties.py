@@ -42,6 +42,7 @@ from app.domain.parties import (
     LogoName,
     PaymentTerms,
     PurchaseOrder,
+    VatCheck,
 )
 from app.wire.parsing import Fields
 
@@ -119,6 +120,23 @@ def purchase_orders_from_fields(fields: Fields, currency: str) -> tuple[Purchase
             fields.problem(f"purchase_orders/{index}/number", f"the order {order.number!r} stands here twice")
         orders[order.number] = order
     return tuple(orders.values())
+
+
+def vat_check_from_fields(fields: Fields, legal: Legal | None) -> VatCheck | None:
+    """Without a `vat_number` it is about the one in the legal data."""
+    check = fields.object("vat_check")
+    if check is None:
+        return None
+    number = check.text("vat_number", default="" if legal is None else legal.vat_number, max_length=50)
+    if not number:
+        check.problem("vat_number", "is missing: there is none in `legal` either")
+    valid = check.boolean("valid")
+    if not check.has("valid"):
+        check.problem("valid", "is missing")
+    return VatCheck(
+        number, check.day("date"), valid, check.text("source", default=""),
+        check.text("consultation_number", default=""),
+    )  # fmt: skip
 
 
 def _purchase_order(fields: Fields, currency: str) -> PurchaseOrder:

@@ -34,6 +34,7 @@ from app.domain.plans import (
     terms_problems,
 )
 from app.domain.simulations import SimulatedPlan
+from app.domain.tax import SUPPLIES
 from app.wire.charge_models import model_from_wire
 from app.wire.parsing import Fields
 from app.wire.requests import utc
@@ -154,7 +155,13 @@ def _charge(fields: Fields) -> PlanCharge:
         limit=fields.optional_decimal("limit"),
         discount=_discount(fields), tax=fields.optional_key("tax"), rollover=_rollover(fields),
         description=fields.text("description", default="", max_length=1000),
+        supply=fields.optional_choice("supply", SUPPLIES), place=_place(fields),
     )  # fmt: skip
+
+
+def _place(fields: Fields) -> str:
+    """The code of a country; '' where none is named."""
+    return "" if fields.raw("place") is None else fields.country("place")
 
 
 def charge_fields(fields: Fields) -> dict[str, Any]:
@@ -168,6 +175,10 @@ def charge_fields(fields: Fields) -> dict[str, Any]:
         found["tax"] = fields.optional_key("tax")
     if "description" in names:
         found["description"] = fields.text("description", default="", max_length=1000)
+    if "supply" in names:
+        found["supply"] = fields.optional_choice("supply", SUPPLIES)
+    if "place" in names:
+        found["place"] = _place(fields)
     if "rollover" in names:
         found["rollover"] = _rollover(fields)
     if "discount" in names:

@@ -18,9 +18,10 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.events import EARLIEST, instant_text
+from app.domain.kept_parties import keep_vat_check
 from app.domain.legal_checks import invalid_fields, missing_fields
 from app.domain.money import CURRENCY_DECIMALS
-from app.domain.parties import Legal, Logo
+from app.domain.parties import Legal, Logo, VatCheck
 from app.domain.tenants import LANGUAGES, PLAIN_BUYING, Buying, Claim, Language, SubjectWish, Tenant
 from app.wire.parsing import Fields, text_problem
 from app.wire.parties import (
@@ -32,6 +33,7 @@ from app.wire.parties import (
     purchase_orders_from_fields,
     references_from_fields,
     references_to_wire,
+    vat_check_from_fields,
 )  # fmt: skip
 
 
@@ -51,6 +53,7 @@ class TenantWish:
     subjects: tuple[SubjectWish, ...]
     buying: Buying = PLAIN_BUYING
     logo: Logo | None = None
+    vat_check: VatCheck | None = None
 
 
 def tenant_from_wire(key: str, body: Any, path: str = "#") -> TenantWish:
@@ -62,6 +65,7 @@ def tenant_from_wire(key: str, body: Any, path: str = "#") -> TenantWish:
         time_zone=fields.zone("time_zone").key, language=fields.choice("language", LANGUAGES, default="en"),
         operator=fields.boolean("operator"), default_tax=fields.optional_key("tax") or "", legal=legal,
         subjects=_subjects(fields, key), buying=_buying(fields, key), logo=logo,
+        vat_check=vat_check_from_fields(fields, legal),
     )  # fmt: skip
     fields.ignore("missing", "invalid")
     fields.finish()
@@ -119,6 +123,7 @@ def tenant_to_wire(tenant: Tenant, claims: Sequence[Claim]) -> dict[str, Any]:
         "subjects": [_claim_to_wire(claim.subject, claim.from_at) for claim in claims],
         "tax": tenant.default_tax or None,
         **_buying_to_wire(tenant.buying, tenant.currency),
+        **_vat_check_to_wire(tenant),
         "missing": {kind: list(names) for kind, names in missing_fields(tenant).items()},
         "invalid": [{"field": fault.field, "detail": fault.detail} for fault in invalid_fields(tenant.legal)],
     }
@@ -143,3 +148,7 @@ def _buying_to_wire(buying: Buying, currency: str) -> dict[str, Any]:
     if buying.purchase_orders:
         shown["purchase_orders"] = orders_to_wire(buying.purchase_orders, currency)
     return shown | ({"purchase_order_required": True} if buying.purchase_order_required else {})
+
+
+def _vat_check_to_wire(tenant: Tenant) -> dict[str, Any]:
+    return {} if tenant.vat_check is None else {"vat_check": keep_vat_check(tenant.vat_check)}

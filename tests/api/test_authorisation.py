@@ -46,7 +46,7 @@ Bound = Literal["shared", "own", "listed", "refused", "hidden", "unseen"]
 Whose = Literal["own", "other", "missing"]
 WHOSE: tuple[Whose, ...] = ("own", "other", "missing")
 
-SHARED = ("meter", "tax_rate", "coupon", "plan")
+SHARED = ("meter", "tax_rate", "exchange_rate", "coupon", "plan")
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Things:
     payment: str
     meter: str = "energy"
     tax_rate: str = "standard"
+    exchange_rate: str = "dollar"
     coupon: str = "tenth"
     plan: str = "standard"
     put: dict[str, tuple[str, Any]] = field(default_factory=dict)  # by noun: what is put, and under which key
@@ -232,6 +233,7 @@ BUT_HEAD: tuple[Route, ...] = (
     *noun("/v1/resources", "resource", "own"),
     *noun("/v1/meters", "meter", "shared"),
     *noun("/v1/tax-rates", "tax_rate", "shared"),
+    *noun("/v1/exchange-rates", "exchange_rate", "shared"),
     *noun("/v1/coupons", "coupon", "shared"),
     *noun("/v1/plans", "plan", "shared", listed=(Ask(asked("/v1/plans/unpublished-elm"), "unseen"),)),
     *noun(
@@ -704,6 +706,8 @@ def stock(api: Api) -> dict[Whose, Things]:
     """Two tenants with events, quarantine, usage, subscriptions, drafts, invoices, credit notes, runs and a job."""
     api.put("/v1/tenants/elm", OPERATOR | {"legal": LEGAL})
     api.put("/v1/tax-rates/standard", {"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"})
+    dollar = {"from": "USD", "to": "EUR", "date": "2026-09-01", "rate": "0.92", "source": "ECB"}
+    api.put("/v1/exchange-rates/dollar", dollar)
     api.put("/v1/meters/energy", ENERGY)
     api.put("/v1/meters/minutes", ENERGY | {"event_type": "session.minutes", "property": "$.minutes", "unit": "min"})
     api.put("/v1/coupons/tenth", {"name": "A tenth", "percent": "10"})
@@ -800,7 +804,9 @@ def _things(api: Api, key: str, job: str) -> Things:
         name: (thing, api.get(f"/v1/{path}/{thing}"))
         for name, path, thing in (
             ("tenant", "tenants", key), ("resource", "resources", f"{key}-post"), ("meter", "meters", "energy"),
-            ("tax_rate", "tax-rates", "standard"), ("coupon", "coupons", "tenth"), ("plan", "plans", "standard"),
+            ("tax_rate", "tax-rates", "standard"),
+            ("exchange_rate", "exchange-rates", "dollar"), ("coupon", "coupons", "tenth"),
+            ("plan", "plans", "standard"),
             ("subscription", "subscriptions", f"{key}-sub"), ("alert", "alerts", f"{key}-alert"),
             ("endpoint", "webhook-endpoints", f"{key}-hook"),
         )
@@ -833,6 +839,7 @@ def _missing(like: Things) -> Things:
         "meter": ENERGY | {"event_type": "new.type"},
         "plan": PLAN | {"charges": [FLAT]},
         "subscription": {"tenant": "alder", "plan": "flat", "start": "2026-11-20"},
+        "exchange_rate": {"from": "GBP", "to": "EUR", "date": "2026-09-01", "rate": "1.15", "source": "ECB"},
     }
     put = {name: (f"new-{name}", new.get(name, body | {"key": f"new-{name}"})) for name, (_, body) in like.put.items()}
     return Things(
@@ -844,7 +851,7 @@ def _missing(like: Things) -> Things:
         payment=public_id("pay", UUID(int=8), UUID(int=8)),
         endpoint="nowhere-hook", doomed="nowhere-doomed", message=public_id("msg", UUID(int=8), UUID(int=8)),
         delivery=public_id("dlv", UUID(int=9), UUID(int=9)), coupon="nowhere-coupon",
-        meter="nowhere-meter", tax_rate="nowhere-rate", plan="nowhere-plan", put=put,
+        meter="nowhere-meter", tax_rate="nowhere-rate", exchange_rate="nowhere-rate", plan="nowhere-plan", put=put,
     )  # fmt: skip
 
 

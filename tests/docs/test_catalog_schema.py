@@ -52,10 +52,13 @@ FULL: dict[str, Any] = {
             ],
             "purchase_order": "4711", "buyer_reference": "R", "contract_reference": "C", "project_reference": "P",
             "cost_centre": "CC",
+            "vat_check": {"date": "2026-11-02", "valid": True, "vat_number": "FR1", "source": "VIES",
+                          "consultation_number": "WAPI"},
             "subjects": ["badge-1", {"subject": "badge-2", "from": "2026-05-01T00:00:00Z"}],
         },
     },
-    "resources": {"charger-1": {"key": "charger-1", "name": "Charger", "kind": "equipment", "owner": "garage"}},
+    "resources": {"charger-1": {"key": "charger-1", "name": "Charger", "kind": "equipment", "owner": "garage",
+                               "place": "FR"}},
     "meters": {
         "energy": {
             "key": "energy", "name": "Energy", "event_type": "session", "aggregation": "sum", "property": "$.kwh",
@@ -94,7 +97,13 @@ FULL: dict[str, Any] = {
     },
     "tax_rates": {
         "standard": {"key": "standard", "category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"},
-        "export": {"category": "G", "rate": None, "country": "FR", "start": "2014-01-01"},
+        "export": {"category": "G", "rate": None, "country": "FR", "start": "2014-01-01",
+                   "exemption": {"code": "VATEX-EU-G", "reason": "Export"}},
+        "rising": {"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01",
+                   "changes": [{"start": "2030-01-01", "rate": "21"}]},
+    },
+    "exchange_rates": {
+        "usd-1": {"key": "usd-1", "from": "USD", "to": "EUR", "date": "2026-11-02", "rate": "0.92", "source": "ECB"},
     },
     "coupons": {
         "tenth": {
@@ -116,7 +125,7 @@ FULL: dict[str, Any] = {
                 {
                     "key": "energy", "meter": "energy", "model": {"type": "per_unit", "unit_price": "0.30"},
                     "allowance": "10", "minimum": "5", "maximum": "500", "limit": "900", "discount": {"percent": "10"},
-                    "tax": "standard", "timing": "arrears", "description": "Energy",
+                    "tax": "standard", "timing": "arrears", "description": "Energy", "supply": "goods", "place": "FR",
                     "rollover": {"periods": 2, "cap": "5"},
                 },
                 {
@@ -183,7 +192,7 @@ FULL: dict[str, Any] = {
                 "energy": {
                     "model": {"type": "per_unit", "unit_price": "0.25"}, "allowance": "20", "minimum": None,
                     "maximum": "9", "limit": "5", "discount": {"percent": "5"}, "tax": "standard",
-                    "description": "Ours", "rollover": {"periods": 1},
+                    "description": "Ours", "rollover": {"periods": 1}, "supply": "goods", "place": "FR",
                 },
             }},
         },
@@ -313,7 +322,9 @@ OF_MEANING = re.compile(
     r"a commitment is about|"
     r"cannot be printed|is no expression|is the same as start_value|does not divide a day|is longer than|"
     r"must be a number within bounds|"
-    r"a (logo|contact) has|is no (IBAN|BIC|PNG|SVG)|must be (base64|an e-mail address)|is before `|is the tenant itself"
+    r"a (logo|contact) has|is no (IBAN|BIC|PNG|SVG)|must be (base64|an e-mail address)|is before `|"
+    r"is the tenant itself|a rate (is above|has at most)|is the currency that|and stays so|is not exempt|"
+    r"changes go forward|there is none in `legal`"
 )
 """Faults of what is said, not of its form: these the schema may miss."""
 

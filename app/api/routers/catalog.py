@@ -51,6 +51,7 @@ from app.operations.list_late_usage import late_usage_of
 from app.operations.publish_plan import publish_plan
 from app.operations.put_alert import put_alert
 from app.operations.put_coupon import put_coupon
+from app.operations.put_exchange_rate import put_exchange_rate
 from app.operations.put_meter import put_meter
 from app.operations.put_plan import put_plan
 from app.operations.put_resource import put_resource
@@ -60,6 +61,7 @@ from app.operations.put_tenant import put_tenant
 from app.storage.database import Database
 from app.wire.alerts import alert_from_wire
 from app.wire.coupons import coupon_from_wire
+from app.wire.exchange_rates import exchange_rate_from_wire
 from app.wire.meters import meter_from_wire
 from app.wire.parsing import key_problem
 from app.wire.plans import plan_from_wire, publication_from_wire
@@ -321,6 +323,12 @@ TAX_RATES = Noun(
     lambda connection, page, *_: show_catalog.list_tax_rates(connection, after=page.after, limit=page.limit),
     lambda db, sent: put_tax_rate(db, tax_rate_from_wire(sent.key, sent.body), if_match=sent.if_match),
 )  # fmt: skip
+EXCHANGE_RATES = Noun(
+    "exchange rate", "ExchangeRate", "usd-2026-11-02",
+    lambda connection, key, _: show_catalog.show_exchange_rate(connection, key),
+    lambda connection, page, *_: show_catalog.list_exchange_rates(connection, after=page.after, limit=page.limit),
+    lambda db, sent: put_exchange_rate(db, exchange_rate_from_wire(sent.key, sent.body), if_match=sent.if_match),
+)  # fmt: skip
 COUPONS = Noun(
     "coupon", "Coupon", "welcome", lambda connection, key, _: show_catalog.show_coupon(connection, key),
     lambda connection, page, *_: show_catalog.list_coupons(connection, after=page.after, limit=page.limit),
@@ -363,6 +371,7 @@ ALERTS = Noun(
 
 for _path, _noun in (
     ("/tenants", TENANTS), ("/resources", RESOURCES), ("/meters", METERS), ("/tax-rates", TAX_RATES),
+    ("/exchange-rates", EXCHANGE_RATES),
     ("/coupons", COUPONS), ("/plans", PLANS), ("/subscriptions", SUBSCRIPTIONS), ("/alerts", ALERTS),
 ):  # fmt: skip
     _add_routes(_path, _noun)
