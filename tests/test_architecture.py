@@ -53,6 +53,7 @@ OPERATIONS_CALLING_OTHERS = {
     ("credit_invoice", "correct_period"),
     ("explain_line", "list_line_events"),
     ("settle_draft", "close_period"),
+    *((name, "settle_draft") for name in ("issue_ripe", "write_invoice")),
     ("audit_books", "audit_credit"),
     ("audit_books", "audit_payments"),
     ("audit_payments", "audit_credit"),

@@ -37,6 +37,7 @@ from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.coupons import MAX_COUPON_CHARGES
 from app.wire.credit import MAX_PRIORITY
 from app.wire.credit_notes import MAX_CREDIT_LINES, MAX_REASON
+from app.wire.drafts import MAX_NOTE, MAX_WRITTEN_LINES
 from app.wire.exchange_rates import MAX_RATE_DIGITS
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
@@ -58,6 +59,7 @@ from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
 from app.wire.platform_statuses import MAX_REASON as MAX_STATUS_REASON
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 from app.wire.tax_rates import MAX_RATE_CHANGES, VATEX
+from app.wire.tenants import MAX_GRACE_HOURS
 
 Schema = dict[str, Any]
 
@@ -250,10 +252,19 @@ VAT_CHECK = sent(
     description="What a register (VIES) said of the VAT number; without `vat_number` of the one in `legal`. Only with "
     "a valid check is a buyer abroad taken for a business.",
 )  # fmt: skip
+_DRAFT_RULES: Schema = {
+    "type": "object", "additionalProperties": False, "properties": {
+        "approval": nullable({"type": "boolean",
+                              "description": "A draft is issued only once what it says is approved."}),
+        "grace_hours": nullable({"type": "integer", "minimum": 0, "maximum": MAX_GRACE_HOURS,
+                                 "description": "A draft is issued by itself that long after it was first made."})},
+    "description": "How drafts become documents, of all that the tenant sells and of all that it buys.",
+}  # fmt: skip
 TENANT_SENT = sent(
     {"name": text(), "currency": CURRENCY, "time_zone": ZONE},
     {
         "key": OWN_KEY, "language": one_of(LANGUAGES), "operator": BOOLEAN, "tax": KEY, "legal": LEGAL,
+        "drafts": _DRAFT_RULES,
         "subjects": {"type": "array", "items": SUBJECT, "maxItems": MAX_ITEMS},
         "billing_address": ADDRESS, "delivery_address": ADDRESS, "bill_to": KEY, "parent": KEY,
         "purchase_orders": {"type": "array", "items": PURCHASE_ORDER, "maxItems": MAX_PURCHASE_ORDERS},
@@ -282,7 +293,7 @@ _LEGAL_SHOWN = _PARTY_SHOWN | {
 TENANT = shown(
     {
         "key": KEY, "name": {"type": "string"}, "currency": CURRENCY, "time_zone": ZONE,
-        "language": one_of(LANGUAGES), "operator": BOOLEAN, "tax": nullable(KEY),
+        "language": one_of(LANGUAGES), "operator": BOOLEAN, "tax": nullable(KEY), "drafts": nullable(_DRAFT_RULES),
         "legal": nullable(shown({"name": text()}, _LEGAL_SHOWN)),
         "subjects": {"type": "array", "items": {"anyOf": [
             {"type": "string"}, shown({"subject": {"type": "string"}, "from": INSTANT})]}},
@@ -926,6 +937,10 @@ RUN = shown(
             "start": INSTANT, "end": INSTANT},
             {"group": {"type": "object", "additionalProperties": {"type": ["string", "null"]}}})},
         "unbilled": {"type": "array", "items": LATE_DIFFERENCE},
+        "withheld": {"type": "array", "items": shown(
+            {"tenant": KEY, "subscription": KEY, "invoice": {"type": "string"},
+             "reason": one_of(("held", "not_approved"))}, {"billing_at": INSTANT}),
+            "description": "Drafts that were to be issued, and that somebody holds or has to approve first."},
     }
 )  # fmt: skip
 
@@ -938,18 +953,18 @@ _PARTY = shown({"key": KEY, "name": {"type": "string"}}, _PARTY_SHOWN | {"billin
 _DISCOUNTED = shown({"description": {"type": "string"}, "amount": DECIMAL})
 LINE = shown(
     {
-        "id": {"type": "string"}, "kind": {"type": "string"}, "subscription": KEY, "charge": KEY,
-        "description": {"type": "string"}, "period": PERIOD, "quantity": DECIMAL, "unit": {"type": "string"},
-        "amount": DECIMAL, "tax": shown(_TAX, EXEMPTION),
+        "id": {"type": "string"}, "kind": {"type": "string"}, "subscription": {"type": "string"},
+        "charge": {"type": "string"}, "description": {"type": "string"}, "period": PERIOD, "quantity": DECIMAL,
+        "unit": {"type": "string"}, "amount": DECIMAL, "tax": shown(_TAX, EXEMPTION),
         "components": {"type": "array", "items": shown({
             "description": {"type": "string"}, "kind": {"type": "string"}, "quantity": DECIMAL, "unit_price": DECIMAL,
             "amount": DECIMAL})},
         "allowances": {"type": "array", "items": _DISCOUNTED}, "reopens_usage": BOOLEAN,
-        "credits": {"type": ["string", "null"]},
+        "credits": {"type": ["string", "null"]}, "waived": {"type": ["string", "null"]},
     },
     {"supply": one_of(SUPPLIES), **_REFERENCES_SHOWN},
     description="`amount` is the sum of the components less the allowances. `credits` is the line of the invoice that "
-    "a credit note by hand takes back.",
+    "a credit note by hand takes back, `waived` the reason why a person took the line off.",
 )  # fmt: skip
 _DOCUMENT: dict[str, Schema] = {
     "type": one_of(DOCUMENT_TYPES), "number": {"type": ["string", "null"]}, "seller": KEY, "buyer": KEY,
@@ -967,6 +982,8 @@ _DOCUMENT: dict[str, Schema] = {
     "references": {"type": "array", "items": shown(
         {"id": INVOICE_ID, "number": {"type": "string"}, "issued_at": INSTANT})},
     **{name: {"type": ["string", "null"]} for name in ("reason", "reference", "note", "purchase_order")},
+    "hold": BOOLEAN, "hold_reason": {"type": ["string", "null"]}, "approved": BOOLEAN,
+    "digest": {"type": ["string", "null"]},
 }  # fmt: skip
 _DETAILS: dict[str, Schema] = {
     **{name: {"type": "string"} for name in REFERENCE_NAMES[1:]}, "delivery_address": _ADDRESS_SHOWN,
@@ -977,8 +994,34 @@ _DETAILS: dict[str, Schema] = {
 INVOICE = shown(
     {"id": INVOICE_ID, "status": one_of(("draft", "issued"))} | _DOCUMENT,
     _DETAILS,
-    description="In a draft `number`, `issued_at`, `due_date` and the hashes are null.",
+    description="In a draft `number`, `issued_at` and the hashes are null, and `due_date` where nobody set it. "
+    "`digest` names what a draft says: an approval is for that. A line of kind `one_off` names no charge.",
 )
+_PERIOD_SENT = sent({"start": DAY_OR_INSTANT, "end": DAY_OR_INSTANT})
+_SIGNED: Schema = {"type": ["string", "number"], "pattern": r"^-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{1,18}0*)?$",
+                   "maxLength": 60, "not": {"enum": [0]}}  # fmt: skip
+_WRITTEN_LINES: Schema = {"type": "array", "maxItems": MAX_WRITTEN_LINES, "items": sent(
+    {"description": text(MAX_NOTE), "unit_price": PRICE},
+    {"quantity": _SIGNED, "unit": text(50), "tax": KEY, "period": _PERIOD_SENT})}  # fmt: skip
+_WRITTEN: dict[str, Schema] = {
+    "due_date": DAY, "note": text(MAX_NOTE), "purchase_order": text(), "reference": text(),
+}  # fmt: skip
+INVOICE_SENT = sent(
+    {"buyer": KEY, "lines": _WRITTEN_LINES | {"minItems": 1}},
+    {"seller": KEY, "currency": CURRENCY, "period": _PERIOD_SENT, "issue": BOOLEAN, **_WRITTEN},
+    description="An invoice of no subscription. Without `seller` the operator sells, without `tax` the seller's "
+    "default rate holds, without `period` it is about the day on which it is written. A draft, unless `issue` says "
+    "otherwise.",
+    examples=[{"buyer": "acme", "lines": [{"description": "Installation", "quantity": "2", "unit_price": "80.00"}]}],
+)  # fmt: skip
+DRAFT_PATCH = sent(
+    {},
+    {"lines": _WRITTEN_LINES, "hold": BOOLEAN, "hold_reason": text(MAX_NOTE), **_WRITTEN,
+     "waive": {"type": "array", "maxItems": MAX_ITEMS, "items": sent({"line": text(), "reason": text(MAX_NOTE)})}},
+    description="What is named is changed, each list as a whole; null takes away what was there. `lines` are the lines "
+    "that people wrote; a draft on hold is not issued.",
+    examples=[{"note": "Thank you for your patience."}],
+)  # fmt: skip
 CREDIT_NOTE_SENT = sent(
     {"reason": text(MAX_REASON)},
     {
@@ -1319,6 +1362,7 @@ SCHEMAS: dict[str, Schema] = {
     "CancelledEvent": CANCELLED, "Release": RELEASE, "Job": JOB, "Usage": USAGE,
     "Balance": BALANCE,
     "BillingRunSent": RUN_SENT, "BillingRun": RUN, "InvoiceLine": LINE, "Invoice": INVOICE,
+    "InvoiceSent": INVOICE_SENT, "DraftPatch": DRAFT_PATCH,
     "CreditNoteSent": CREDIT_NOTE_SENT, "CreditNoteMade": CREDIT_NOTE_MADE,
     "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,
     "SimulationSent": SIMULATION_SENT, "Simulation": SIMULATION,

@@ -143,6 +143,18 @@ class NothingLeftToCredit(Conflict):
     slug = "nothing-left-to-credit"
 
 
+class DraftHeld(Conflict):
+    """Somebody put the draft on hold: it is released first."""
+
+    slug = "draft-held"
+
+
+class ApprovalRequired(Conflict):
+    """What the draft says now has not been approved."""
+
+    slug = "approval-required"
+
+
 class EarlierPeriodOpen(Conflict):
     slug = "earlier-period-open"
 

@@ -45,11 +45,11 @@ BY_HAND = ("credits", "standing", "waived")
 class InvoiceLine:
     """amount = sum of components - sum of allowances; on a credit note what lowers the debt is positive.
 
-    `kind` is `charge` (a period billed for the first time), `difference` (late use of a period billed before) or
-    `credit`. What is billed for the first time may stand on a credit note too, where more is owed to the buyer than by
-    it. `trace` is what the line was computed from, JSON-ready: `explain` renders it, `audit` computes it anew.
-    `supply` is what was sold, as VAT sees it ('': a service); `references` are the buyer's that the document as a whole
-    does not have.
+    `kind` is `charge` (a period billed for the first time), `difference` (late use of a period billed before), `credit`
+    or `one_off` (written by a person). What is billed for the first time may stand on a credit note too, where more is
+    owed to the buyer than by it. `trace` is what the line was computed from, JSON-ready: `explain` renders it, `audit`
+    computes it anew. `supply` is what was sold, as VAT sees it ('': a service); `references` are the buyer's that the
+    document as a whole does not have.
     """
 
     id: str
@@ -62,7 +62,7 @@ class InvoiceLine:
     tax: TaxRate
     components: tuple[Component, ...]
     allowances: tuple[Allowance, ...] = ()
-    kind: Literal["charge", "difference", "credit"] = "charge"
+    kind: Literal["charge", "difference", "credit", "one_off"] = "charge"
     reopens_usage: bool = False
     subscription: str = ""
     trace: dict[str, Any] = field(default_factory=dict)
@@ -104,7 +104,8 @@ NO_REMARKS = Remarks()
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A draft (no number, no hash) or an issued document; `credited` and `paid` stand outside the hashed content.
+    """A draft (no number, no hash) or an issued document; `credited` and `paid` stand outside the hashed content, and
+    of a draft whether it is on hold or approved.
 
     Of what the buyer wants to read on it, absent texts are ''. `delivery_address` is where the buyer was served, where
     that is another place than its own address; `accounting_tax` is there where the seller declares its VAT in another
@@ -141,6 +142,9 @@ class Invoice:
     cost_centre: str = ""
     delivery_address: Address | None = None
     accounting_tax: AccountingTax | None = None
+    hold: bool = False
+    hold_reason: str = ""
+    approved: bool = False
 
 
 def turned(line: InvoiceLine) -> InvoiceLine:
@@ -149,6 +153,8 @@ def turned(line: InvoiceLine) -> InvoiceLine:
         line, quantity=-line.quantity, amount=-line.amount,
         components=tuple(replace(item, quantity=-item.quantity, amount=-item.amount) for item in line.components),
         allowances=tuple(replace(item, amount=-item.amount) for item in line.allowances),
+        trace=line.trace if "waived" not in line.trace else line.trace | {
+            "waived": line.trace["waived"] | {"amount": plain(-line.waived)}},
     )  # fmt: skip
 
 

@@ -47,6 +47,21 @@ PLAIN_BUYING = Buying()
 
 
 @dataclass(frozen=True, slots=True)
+class DraftRules:
+    """How drafts become documents, of all that a tenant sells and of all that it buys.
+
+    With `approval` a draft is issued only once what it says is approved. With `grace_hours` it is issued by itself that
+    long after it was first made; None: when somebody says so.
+    """
+
+    approval: bool = False
+    grace_hours: int | None = None
+
+
+NO_DRAFT_RULES = DraftRules()
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """A company: it may be billed, may own resources, and one of them is the operator, who sells.
 
@@ -64,6 +79,7 @@ class Tenant:
     legal: Legal | None = None
     buying: Buying = PLAIN_BUYING
     vat_check: VatCheck | None = None
+    drafts: DraftRules = NO_DRAFT_RULES
 
     @property
     def checked_vat_number(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -136,6 +136,25 @@ def charge_lines(connection: Connection, books: Books, items: Sequence[Billable]
         ]  # fmt: skip
 
 
+class Sale(Protocol):
+    """What the tax of a charge follows from: who sells to whom, where the buyer is, and which rates there are."""
+
+    @property
+    def seller(self) -> Tenant: ...
+
+    @property
+    def buyer(self) -> Tenant: ...
+
+    @property
+    def meters(self) -> Mapping[str, Meter]: ...
+
+    @property
+    def tax_rates(self) -> Mapping[str, NamedTaxRate]: ...
+
+    @property
+    def zone(self) -> ZoneInfo: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Taxed:
     """The tax of a line, and why it has it, JSON-ready."""
@@ -148,7 +167,7 @@ NOT_TAXED = Taxed(OUT_OF_SCOPE, {})
 """Of lines that no document will have."""
 
 
-def tax_of(connection: Connection, books: Books, charge: PlanCharge, stretch: Period) -> Taxed:
+def tax_of(connection: Connection, books: Sale, charge: PlanCharge, stretch: Period) -> Taxed:
     """The charge's own rate, else what follows from what is sold, where, and to whom (`decide_tax`)."""
     place = charge.place or _place_of(connection, books, charge, stretch)
     decision = decide_tax(_facts(books, charge, place))
@@ -166,7 +185,7 @@ def tax_of(connection: Connection, books: Books, charge: PlanCharge, stretch: Pe
     return Taxed(rate, trace | {"rate": key, "day": day.isoformat()})
 
 
-def _facts(books: Books, charge: PlanCharge, place: str) -> TaxFacts:
+def _facts(books: Sale, charge: PlanCharge, place: str) -> TaxFacts:
     seller, buyer = books.seller.legal, books.buyer.legal
     delivery = books.buyer.buying.delivery_address
     return TaxFacts(
@@ -188,7 +207,7 @@ def _country_of_number(buyer: Tenant) -> str:
     return prefix if prefix.isalpha() else "" if buyer.legal is None else buyer.legal.country
 
 
-def _place_of(connection: Connection, books: Books, charge: PlanCharge, stretch: Period) -> str:
+def _place_of(connection: Connection, books: Sale, charge: PlanCharge, stretch: Period) -> str:
     """The country where the resources stand that were used; '' where that says nothing about the tax, or none says."""
     if charge.supply in (None, "service", "goods") or charge.meter is None or charge.tax is not None:
         return ""
@@ -209,7 +228,7 @@ def _place_of(connection: Connection, books: Books, charge: PlanCharge, stretch:
     return next(iter(places), "")
 
 
-def _rate_key(books: Books, charge: PlanCharge, decision: TaxDecision) -> str:
+def _rate_key(books: Sale, charge: PlanCharge, decision: TaxDecision) -> str:
     """The key of the rate that the charge or its seller names, else of the only standard rate of the country."""
     seller, rates = books.seller, books.tax_rates
     if not decision.country:
@@ -233,7 +252,7 @@ def _rate_key(books: Books, charge: PlanCharge, decision: TaxDecision) -> str:
     )
 
 
-def _tax_day(books: Books, charge: PlanCharge, stretch: Period) -> date:
+def _tax_day(books: Sale, charge: PlanCharge, stretch: Period) -> date:
     """The day whose rate holds: the last of the stretch, or its first where it is paid for in advance."""
     at = stretch.start if charge.timing == "advance" else max(stretch.start, stretch.end - timedelta(microseconds=1))
     return local_date(at, books.zone)

@@ -7,8 +7,8 @@ credit notes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from uuid import UUID
@@ -16,16 +16,26 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.credit_notes import credited_line, left_of, taken_back
+from app.domain.drafts import NO_EDITS, Withheld, edited
 from app.domain.errors import EarlierPeriodOpen, NotFound
-from app.domain.invoices import InvoiceLine
+from app.domain.invoices import Invoice, InvoiceLine
 from app.domain.money import ZERO
 from app.domain.tax import summed_groups
 from app.operations.billing_books import Books, Desk, books_of
 from app.operations.correct_period import Correction, credit_line, due_at
 from app.operations.due_lines import due_before, instants_through, lines_due
-from app.operations.make_drafts import document_of, invoice_of, place_of, save_document, sides_of
+from app.operations.make_drafts import (
+    document_of,
+    invoice_of,
+    note_grace,
+    place_of,
+    save_document,
+    sides_of,
+    why_withheld,
+    with_edits,
+)
 from app.operations.use_credit import promotional_returns
-from app.storage import billing_store, credit_store, invoice_store, subscription_store
+from app.storage import billing_store, credit_store, draft_store, invoice_store, subscription_store
 from app.storage.billing_store import InstantRow
 from app.storage.catalog_snapshot import hold_version
 from app.storage.invoice_store import Place, StoredInvoice
@@ -33,9 +43,11 @@ from app.storage.invoice_store import Place, StoredInvoice
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What closing made: ids of the documents, issued or drafted; none where nothing was due."""
+    """What closing made: the documents, issued or drafted; none where nothing was due. `withheld` says of each that
+    should have been issued and was not, by its id, why."""
 
     documents: tuple[StoredInvoice, ...]
+    withheld: Mapping[UUID, Withheld] = field(default_factory=dict)
 
 
 def open_books(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> Books:
@@ -80,19 +92,20 @@ def close_period(
             billing_store.settle_instant(connection, tenant_id, subscription_id, rows[0].at, "passed")
     lines, period = lines_due(connection, books, rows, row)
     due = due_at(connection, books, lines, rows=rows, at=at)
-    lines = due.all_lines
-    documents: list[StoredInvoice] = []
     known = _discard_drafts(connection, books, lambda place: not place.slot and place.billing_at == at)
+    place = place_of(books, at, known=known)
+    edits = draft_store.find(connection, tenant_id, place.invoice_id).edits if known else NO_EDITS
+    lines = with_edits(connection, books, due.all_lines, edits, period)
+    made = _Made(connection, books, issue=issue, now=now, terms_days=terms_days)
     if lines and period is not None:
-        place = place_of(books, at, known=known)
-        draft = invoice_of(connection, books, lines, period, place)
-        documents.append(save_document(connection, draft, place, issue=issue, now=now, terms_days=terms_days))
+        made.save(invoice_of(connection, books, lines, period, place), place)
+    is_issued = issue and not made.withheld
     if not earlier:
-        documents += _credit(connection, books, due.changes, at, issue=issue, now=now, terms_days=terms_days)
-    if issue:
+        _credit(made, due.changes, at)
+    if is_issued:
         status = "billed" if lines else "passed"
         billing_store.settle_instant(connection, tenant_id, subscription_id, at, status)  # type: ignore[arg-type]
-    return Closed(tuple(documents))
+    return made.closed
 
 
 def correct_only(
@@ -104,18 +117,50 @@ def correct_only(
     rows = billing_store.instants(connection, tenant_id, subscription_id)
     # Open instants have documents of their own to come.
     due = due_at(connection, books, [], rows=[row for row in rows if row.status != "open"], at=through)
-    found, lines = due.changes, due.all_lines
-    documents = _credit(connection, books, found, through, issue=issue, now=now, terms_days=terms_days)
+    found = due.changes
+    made = _Made(connection, books, issue=issue, now=now, terms_days=terms_days)
+    _credit(made, found, through)
     ended = books.subscription.end is not None and bool(rows) and rows[-1].at == books.subscription.end
     if ended and all(item.status != "open" for item in rows):
         known = _discard_drafts(connection, books, lambda place: place.credits_id is None)
         place = place_of(books, books.subscription.end or through, slot=_slot(found), known=known)
-        if lines:
-            draft_invoice = invoice_of(connection, books, lines, lines[0].period, place)
-            documents.append(
-                save_document(connection, draft_invoice, place, issue=issue, now=now, terms_days=terms_days)
+        edits = draft_store.find(connection, tenant_id, place.invoice_id).edits if known else NO_EDITS
+        period = due.all_lines[0].period if due.all_lines else None
+        lines = with_edits(connection, books, due.all_lines, edits, period)
+        if lines and period is not None:
+            made.save(invoice_of(connection, books, lines, period, place), place)
+    return made.closed
+
+
+class _Made:
+    """The documents of one closing: each saved with what people wrote on it, and issued unless one withholds it."""
+
+    def __init__(
+        self, connection: Connection, books: Books, *, issue: bool, now: datetime, terms_days: int
+    ) -> None:  # fmt: skip
+        self.connection, self.books = connection, books
+        self._issue, self._now, self._terms_days = issue, now, terms_days
+        self._documents: list[StoredInvoice] = []
+        self.withheld: dict[UUID, Withheld] = {}
+
+    @property
+    def closed(self) -> Closed:
+        return Closed(tuple(self._documents), self.withheld)
+
+    def save(self, draft: Invoice, place: Place) -> None:
+        work = draft_store.find(self.connection, place.tenant_id, place.invoice_id)
+        draft = edited(draft, work.edits)
+        why = why_withheld(self.books, draft, work)
+        if not self._issue:
+            note_grace(self.connection, self.books, place, self._now)
+        elif why is not None:
+            self.withheld[place.invoice_id] = why
+        self._documents.append(
+            save_document(
+                self.connection, draft, place, issue=self._issue and why is None, now=self._now,
+                terms_days=self._terms_days,
             )
-    return Closed(tuple(documents))
+        )  # fmt: skip
 
 
 def _books(connection: Connection, tenant_id: UUID, subscription_id: UUID, desk: Desk | None) -> Books:
@@ -144,11 +189,9 @@ def _rows_through(connection: Connection, books: Books, at: datetime) -> list[In
     return [*known, *new]
 
 
-def _credit(
-    connection: Connection, books: Books, found: Sequence[Correction], at: datetime, *, issue: bool, now: datetime,
-    terms_days: int,
-) -> list[StoredInvoice]:  # fmt: skip
+def _credit(made: _Made, found: Sequence[Correction], at: datetime) -> None:
     """One credit note for each document that gives something back."""
+    connection, books = made.connection, made.books
     known = _discard_drafts(connection, books, lambda place: place.credits_id is not None)
     lines: dict[UUID, list[InvoiceLine]] = {}
     originals: dict[UUID, StoredInvoice] = {}
@@ -158,7 +201,6 @@ def _credit(
                 originals[original.place.invoice_id] = original
                 line = credit_line(item, part, is_first=not index)
                 lines.setdefault(original.place.invoice_id, []).append(line)
-    notes = []
     for invoice_id, note_lines in lines.items():
         original = originals[invoice_id]
         slot = f"{_slot(found)}-{invoice_id.hex}"
@@ -171,8 +213,7 @@ def _credit(
             allowances=promotional_returns(original, earlier, note_lines),
             credited=summed_groups(group for stored in earlier for group in stored.invoice.tax),
         )  # fmt: skip
-        notes.append(save_document(connection, note, place, issue=issue, now=now, terms_days=terms_days))
-    return notes
+        made.save(note, place)
 
 
 def _with_gifts_taken_back(

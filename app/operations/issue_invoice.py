@@ -4,14 +4,18 @@ transaction that also settles its instant."""
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
 from app.documents.make_e_invoice import refuse_disagreements
+from app.domain.ids import NOBODY
 from app.domain.invoices import content_hash
+from app.domain.parties import PaymentTerms
 from app.domain.periods import local_date
+from app.domain.tenants import Tenant
+from app.domain.terms import due_on
 from app.operations.announce import announce
 from app.operations.choose_order import with_purchase_order
 from app.operations.declare_tax import with_accounting_tax
@@ -36,13 +40,13 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     # A clock that steps back over New Year must not reopen last year's numbers.
     year = max(day.year, series.year)
     sequence = series.sequence + 1 if year == series.year else 1
-    due_date = day + timedelta(days=terms_days) if draft.invoice.type == "invoice" else None
+    due_date = draft.invoice.due_date or _due_date(connection, draft, seller, day=day, terms_days=terms_days)
     invoice = with_accounting_tax(
         connection, with_purchase_order(connection, draft, day=day), place, seller, day
     )  # fmt: skip
     numbered = replace(
-        invoice, status="issued", number=f"{year}-{sequence:06}",
-        issued_at=issued_at, due_date=due_date, previous_hash=series.last_hash,
+        invoice, status="issued", number=f"{year}-{sequence:06}", issued_at=issued_at,
+        due_date=due_date if draft.invoice.type == "invoice" else None, previous_hash=series.last_hash,
     )  # fmt: skip
     issued = replace(numbered, hash=content_hash(numbered))
     refuse_disagreements(issued)
@@ -56,3 +60,12 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
         seller_id=place.seller_id,
     )  # fmt: skip
     return StoredInvoice(replace(issued, paid=paid), place, moved.total)
+
+
+def _due_date(connection: Connection, draft: StoredInvoice, seller: Tenant, *, day: date, terms_days: int) -> date:
+    """By the buyer's own terms, else by those of all that the seller sells, else after `terms_days`."""
+    buyer = tenant_store.find_by_id(connection, draft.place.tenant_id)
+    stated = [one.legal.payment_terms for one in (buyer, seller) if one is not None and one.legal is not None]
+    terms = next((one for one in stated if one is not None), PaymentTerms(terms_days))
+    country = "" if seller.legal is None else seller.legal.country
+    return due_on(day, terms, country=country, is_periodic=draft.place.subscription_id != NOBODY)

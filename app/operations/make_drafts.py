@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from app.domain.charge_models import Flat
 from app.domain.credit import CreditUse
+from app.domain.drafts import Edits, Withheld, edited, waived, withheld_by, written
 from app.domain.errors import ScopesMixed
 from app.domain.ids import new_id, public_id
 from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals, turned
+from app.domain.meters import Meter
 from app.domain.money import ZERO
 from app.domain.parties import NO_REFERENCES
 from app.domain.periods import Period
+from app.domain.plans import PlanCharge
 from app.domain.tax import TaxGroup, mixes_scopes
-from app.domain.tenants import Tenant
-from app.operations.billing_books import Books, buyer_of, said_to_buyer, seller_of
+from app.domain.tenants import NamedTaxRate, Tenant
+from app.operations.billing_books import Books, buyer_of, said_to_buyer, seller_of, tax_of
 from app.operations.issue_invoice import issue_draft
 from app.operations.use_credit import promotional_uses
-from app.storage import invoice_store, tenant_store
+from app.storage import catalog_store, draft_store, invoice_store, tenant_store
+from app.storage.draft_store import DraftWork
 from app.storage.invoice_store import Place, StoredInvoice
 
 
@@ -39,21 +45,47 @@ def place_of(
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Who sells and who buys, as tenants stand now."""
+    """Who sells and who buys, as tenants stand now, and at which rates."""
 
     seller: Tenant
     buyer: Tenant
+    tax_rates: Mapping[str, NamedTaxRate]
 
     @property
     def currency(self) -> str:
         return self.buyer.currency
+
+    @property
+    def meters(self) -> Mapping[str, Meter]:
+        """None: nothing of it is measured."""
+        return {}
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.buyer.time_zone)
 
 
 def sides_of(connection: Connection, place: Place) -> Sides:
     """Those of a document: who issued an invoice credits it, also when another tenant is the operator by now."""
     seller, buyer = (tenant_store.find_by_id(connection, one) for one in (place.seller_id, place.tenant_id))
     assert seller is not None and buyer is not None, "a tenant stays"
-    return Sides(seller, buyer)
+    return Sides(seller, buyer, catalog_store.tax_rates(connection))
+
+
+def with_edits(
+    connection: Connection, sides: Books | Sides, lines: Sequence[InvoiceLine], edits: Edits, period: Period | None
+) -> list[InvoiceLine]:
+    """The lines of a draft about the period, those waived that are, and then what people wrote."""
+    made = waived(lines, edits.waivers)
+    if period is None:
+        return made
+    own = sides.subscription.key if isinstance(sides, Books) else ""
+    for item in edits.lines:
+        charge = PlanCharge("one-off", Flat(ZERO), tax=item.tax or None)
+        taxed = tax_of(connection, sides, charge, item.period or period)
+        line = written(item, tax=taxed.tax, currency=sides.currency, period=period, subscription=own)
+        made.append(replace(line, trace={"tax": taxed.trace}))
+    return made
 
 
 def invoice_of(
@@ -115,3 +147,25 @@ def save_document(
     invoice_store.save_draft(connection, draft, place, now)
     stored = StoredInvoice(draft, place, None)
     return issue_draft(connection, stored, now=now, terms_days=terms_days) if issue else stored
+
+
+def note_grace(connection: Connection, sides: Books | Sides, place: Place, now: datetime) -> None:
+    """Where the draft is issued by itself after a grace, that is counted from its first making."""
+    if any(one.drafts.grace_hours is not None for one in (sides.seller, sides.buyer)):
+        draft_store.note_made(connection, place.tenant_id, place.invoice_id, now)
+
+
+def written_draft(connection: Connection, stored: StoredInvoice) -> tuple[Invoice, Withheld | None]:
+    """A document of no subscription as its edits say, and why it may not be issued."""
+    place, period = stored.place, stored.invoice.period
+    sides = sides_of(connection, place)
+    work = draft_store.find(connection, place.tenant_id, place.invoice_id)
+    lines = with_edits(connection, sides, (), work.edits, period)
+    draft = edited(invoice_of(connection, sides, lines, period, place), work.edits)
+    return draft, why_withheld(sides, draft, work)
+
+
+def why_withheld(sides: Books | Sides, draft: Invoice, work: DraftWork) -> Withheld | None:
+    """Why the draft may not be issued; None where it may."""
+    needs_approval = sides.seller.drafts.approval or sides.buyer.drafts.approval
+    return withheld_by(draft, work.edits, approved=work.approved, needs_approval=needs_approval)

@@ -10,6 +10,7 @@ from app.domain.errors import Conflict, InvalidInput, SubjectTaken
 from app.domain.events import instant_text
 from app.domain.ids import NOBODY, new_id
 from app.domain.tenants import History, SubjectWish, Tenant, claimed, given_up, taken_away
+from app.domain.terms import terms_problem
 from app.operations.catalog_change import Saved, check_precondition, queue_releases, write_catalog
 from app.operations.show_catalog import show_tenant
 from app.storage import catalog_store, subscription_store, tenant_store
@@ -29,14 +30,14 @@ def save_tenant(connection: Connection, wish: TenantWish, *, now: datetime, if_m
     check_precondition(if_match, shown)
     _check_operator(connection, wish)
     _check_tax(connection, wish)
+    _check_terms(connection, wish)
     _check_others(connection, wish)
     _check_logo(connection, wish)
     if before is not None and before.currency != wish.currency:
         _check_currency_free(connection, before)
     tenant = Tenant(
         before.tenant_id if before else new_id(), wish.key, wish.name, wish.currency, wish.time_zone, wish.language,
-        wish.operator, wish.default_tax, wish.legal, wish.buying,
-        wish.vat_check,
+        wish.operator, wish.default_tax, wish.legal, wish.buying, wish.vat_check, wish.drafts,
     )  # fmt: skip
     moved = _moved_subjects(connection, wish, tenant, now=now)
 
@@ -102,6 +103,17 @@ def _check_logo(connection: Connection, wish: TenantWish) -> None:
     kept = tenant_store.find_logo(connection, name)
     if kept is None or kept.name != name:
         raise InvalidInput.at("#/legal/logo/digest", "no picture of this type is kept under this digest: send its data")
+
+
+def _check_terms(connection: Connection, wish: TenantWish) -> None:
+    """What a tenant sells is due by the law of its country, what it buys by that of the operator's."""
+    if wish.legal is None or wish.legal.payment_terms is None:
+        return
+    seller = None if wish.operator else tenant_store.operator(connection)
+    country = wish.legal.country if seller is None or seller.legal is None else seller.legal.country
+    detail = terms_problem(wish.legal.payment_terms, country=country)
+    if detail is not None:
+        raise InvalidInput.at("#/legal/payment_terms/days", f"{detail}.")
 
 
 def _check_currency_free(connection: Connection, tenant: Tenant) -> None:

@@ -101,7 +101,8 @@ def _run(
     found = find_run(database, run_id)
     assert found is not None
     work = database.read(lambda connection: work_of(connection, found))
-    run = replace(found, periods_due=max(found.periods_due, found.closed + len(work.due)), failed=0, failures=())
+    due = max(found.periods_due, found.closed + len(work.due))
+    run = replace(found, periods_due=due, failed=0, failures=(), withheld=())
     tracker = _Tracker(database, run, progress)
     tracker.show(force=True)
     if not run.dry_run:
@@ -122,14 +123,19 @@ def _steps(
 ) -> Iterator[Callable[[], None]]:  # fmt: skip
     blocked: set[UUID] = set()
     closed: set[UUID] = set()
+    # What follows a draft that is withheld is drafted too: documents of one subscription are issued in order.
+    waiting: set[UUID] = set()
 
     def close(connection: Connection, one: Due, desk: Desk | None) -> Closed:
         if one.subscription_id in blocked:
             raise CannotBill(_EARLIER_FAILED)
-        return close_period(
-            connection, one.tenant_id, one.subscription_id, one.at, issue=run.issue, now=clock(),
-            terms_days=terms_days, desk=desk,
+        made = close_period(
+            connection, one.tenant_id, one.subscription_id, one.at,
+            issue=run.issue and one.subscription_id not in waiting, now=clock(), terms_days=terms_days, desk=desk,
         )  # fmt: skip
+        if made.withheld:
+            waiting.add(one.subscription_id)
+        return made
 
     def correct(connection: Connection, one: Subscription, desk: Desk | None) -> Closed:
         return correct_only(
@@ -145,6 +151,7 @@ def _steps(
         closed.add(one.subscription_id)
         metrics.CLOSING_SECONDS.observe(seconds)
         _count_issued(made)
+        tracker.withhold(one.tenant, one.subscription, made, one.at)
         tracker.close()
 
     def note_corrected(one: Subscription, made: Closed | str, _seconds: float) -> None:
@@ -152,6 +159,7 @@ def _steps(
             tracker.fail(one.tenant, one.key, None, made, counts=False)
             return
         _count_issued(made)
+        tracker.withhold(one.tenant, one.key, made)
 
     yield from _together(database, work.due, close, note_closed)
     left = [one for one in work.subscriptions if one.subscription_id not in closed | blocked]
@@ -268,6 +276,16 @@ class _Tracker:
         metrics.PERIOD_FAILURES.inc()
         _log.warning("period not billed", extra=entry)
         self.show()
+
+    def withhold(self, tenant: str, subscription: str, made: Closed, at: datetime | None = None) -> None:
+        """Notes which drafts were to be issued and were not."""
+        for document in made.documents:
+            why = made.withheld.get(document.place.invoice_id)
+            if why is not None:
+                entry = {
+                    "tenant": tenant, "subscription": subscription, "invoice": document.invoice.id, "reason": why,
+                } | ({} if at is None else {"billing_at": instant_text(at)})  # fmt: skip
+                self._run = replace(self._run, withheld=(*self._run.withheld, entry)[:_MAX_FAILURES_LISTED])
 
     def show(self, *, force: bool = False) -> None:
         if self._progress is not None:

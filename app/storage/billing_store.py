@@ -129,6 +129,7 @@ class BillingRun:
     failures: tuple[dict[str, Any], ...] = ()
     unpriced: tuple[dict[str, Any], ...] = ()
     unbilled: tuple[dict[str, Any], ...] = ()
+    withheld: tuple[dict[str, Any], ...] = ()
 
 
 def add_run(connection: Connection, run: BillingRun, now: datetime) -> None:
@@ -160,7 +161,7 @@ def _progress(run: BillingRun) -> dict[str, Any]:
     return {
         "status": run.status, "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed,
         "failures": json.dumps(run.failures), "unpriced": json.dumps(run.unpriced),
-        "unbilled": json.dumps(run.unbilled),
+        "unbilled": json.dumps(run.unbilled), "withheld": json.dumps(run.withheld),
     }  # fmt: skip
 
 
@@ -178,5 +179,5 @@ def _run(row: RowMapping) -> BillingRun:
     return replace(
         run, status=row["status"], periods_due=row["periods_due"], closed=row["closed"], failed=row["failed"],
         failures=tuple(json.loads(row["failures"])), unpriced=tuple(json.loads(row["unpriced"])),
-        unbilled=tuple(json.loads(row["unbilled"])),
+        unbilled=tuple(json.loads(row["unbilled"])), withheld=tuple(json.loads(row["withheld"])),
     )  # fmt: skip

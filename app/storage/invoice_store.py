@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.charge_models import Component, keep_component, read_component
 from app.domain.credit import CreditUse
+from app.domain.drafts import content_of
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import public_id
 from app.domain.invoices import (
@@ -36,6 +37,8 @@ from app.domain.money import ZERO, plain
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
 from app.domain.tax import Exemption, TaxGroup, TaxRate
+from app.storage import draft_store
+from app.storage.draft_store import DraftWork
 from app.storage.payment_store import paid_totals
 from app.storage.tables import invoice_files, invoice_lines, invoices, number_series
 from app.storage.upserts import insert_missing
@@ -85,6 +88,7 @@ def save_draft(connection: Connection, invoice: Invoice, place: Place, now: date
             credits_id=place.credits_id, references=_references_text(invoice.references), created_at=now,
             allowances=_allowances_text(invoice.allowances), remarks=_remarks_text(invoice.remarks),
             purchase_order=invoice.purchase_order, details=_details_text(keep_details(invoice)),
+            due_date=invoice.due_date,
         )
     )  # fmt: skip
     rows = [_line_values(place, position, line) for position, line in enumerate(invoice.lines, 1)]
@@ -213,6 +217,13 @@ def drafts_of_subscription(connection: Connection, tenant_id: UUID, subscription
         invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == subscription_id, invoices.c.status == "draft"
     )
     return _stored(connection, query.order_by(invoices.c.billing_at, invoices.c.slot))
+
+
+def drafts_of_parties(connection: Connection, tenant_ids: Sequence[UUID]) -> list[StoredInvoice]:
+    """The drafts that one of the tenants sells or buys, oldest billing instant first."""
+    concerned = sa.or_(invoices.c.tenant_id.in_(sorted(tenant_ids)), invoices.c.seller_id.in_(sorted(tenant_ids)))
+    query = sa.select(invoices).where(invoices.c.status == "draft", concerned)
+    return _stored(connection, query.order_by(invoices.c.billing_at, invoices.c.invoice_id))
 
 
 def issued_of_subscription(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> list[StoredInvoice]:
@@ -426,10 +437,25 @@ def _stored(connection: Connection, query: sa.Select[Any]) -> list[StoredInvoice
     lines = _lines(connection, keys)
     issued = [key for key, row in zip(keys, rows, strict=True) if row["status"] == "issued"]
     credited, paid = credited_totals(connection, issued), paid_totals(connection, issued)
+    works = draft_store.find_many(connection, [key for key in keys if key not in set(issued)])
     return [
-        _stored_invoice(row, lines.get(key, ()), credited=credited.get(key, ZERO), paid=paid.get(key, ZERO))
+        _with_work(
+            _stored_invoice(row, lines.get(key, ()), credited=credited.get(key, ZERO), paid=paid.get(key, ZERO)),
+            works.get(key),
+        )
         for row, key in zip(rows, keys, strict=True)
     ]
+
+
+def _with_work(stored: StoredInvoice, work: DraftWork | None) -> StoredInvoice:
+    """The draft with what people did to it."""
+    if work is None:
+        return stored
+    approved = bool(work.approved) and content_of(stored.invoice) == work.approved
+    invoice = replace(
+        stored.invoice, hold=work.edits.hold, hold_reason=work.edits.hold_reason, approved=approved
+    )  # fmt: skip
+    return replace(stored, invoice=invoice)
 
 
 def _lines(
@@ -448,7 +474,7 @@ def _lines(
 
 
 def _line(row: RowMapping) -> InvoiceLine:
-    kind: Literal["charge", "difference", "credit"] = row["kind"]
+    kind: Literal["charge", "difference", "credit", "one_off"] = row["kind"]
     details = json.loads(row["details"] or "{}")
     exemption = _exemption(details.get("exemption"))
     return InvoiceLine(

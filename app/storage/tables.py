@@ -69,6 +69,7 @@ tenants = _table(
     _text("bill_to", ""), _text("parent", ""),  # keys of tenants
     _text("buying", ""),  # JSON: addresses, references, purchase orders; '' or {} where nothing was said
     _text("vat_check", ""),  # JSON: what a register said of the VAT number
+    _text("drafts", ""),  # JSON of how its drafts become documents; '' where they simply do
     UniqueConstraint("key"), Index(None, "bill_to"),
 )  # fmt: skip
 
@@ -263,6 +264,14 @@ invoice_handovers = _table(  # which documents were put as files into which dire
     "invoice_handovers", "distributed", _key("tenant_id", Id), _key("invoice_id", Id), _key("target"),
     _instant("handed_at"),
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
+)  # fmt: skip
+
+draft_edits = _table(  # what people did to a draft; its document is deleted and written again as it is computed anew
+    "draft_edits", "distributed", _key("tenant_id", Id), _key("invoice_id", Id), _text("edits"),  # JSON
+    _text("approved", ""),  # the SHA-256 of the content that was approved; '' where none was
+    _instant("approved_at", nullable=True),
+    _instant("made_at", nullable=True),  # when it was first made, where its grace is counted from that
+    ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
 )  # fmt: skip
 
 number_series = _table(  # one row a seller and series: the only place where a number comes from
@@ -465,7 +474,7 @@ billing_runs = _table(
     Column("dry_run", sa.Boolean, nullable=False), _text("filters"), _text("status"),
     Column("periods_due", sa.Integer, nullable=False), Column("closed", sa.Integer, nullable=False),
     Column("failed", sa.Integer, nullable=False), _text("failures"), _text("unpriced"), _text("unbilled", "[]"),
-    _instant("created_at"),
+    _text("withheld", "[]"), _instant("created_at"),
 )  # fmt: skip
 
 simulations = _table(  # what a plan would have brought: asked for once, kept for a while, billed by nobody

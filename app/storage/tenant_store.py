@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from app.domain.kept_parties import (
     read_vat_check,
 )
 from app.domain.parties import Logo, LogoName
-from app.domain.tenants import Buying, Claim, History, Resource, Tenant
+from app.domain.tenants import NO_DRAFT_RULES, Buying, Claim, DraftRules, History, Resource, Tenant
 from app.storage.tables import (
     events,
     logos,
@@ -68,6 +68,11 @@ def billed_to(connection: Connection, key: str) -> list[Tenant]:
     """The tenants that this one pays for, by key."""
     query = sa.select(tenants).where(tenants.c.bill_to == key).order_by(tenants.c.key)
     return [_tenant(row) for row in connection.execute(query)]
+
+
+def with_draft_rules(connection: Connection) -> list[Tenant]:
+    """The tenants that say how drafts become documents."""
+    return [_tenant(row) for row in connection.execute(sa.select(tenants).where(tenants.c.drafts != ""))]
 
 
 def all_tenants(connection: Connection) -> list[Tenant]:
@@ -128,6 +133,7 @@ def save(connection: Connection, tenant: Tenant) -> None:
         "legal": "" if tenant.legal is None else json.dumps(keep_legal(tenant.legal), ensure_ascii=False),
         "bill_to": tenant.buying.bill_to, "parent": tenant.buying.parent, "buying": _buying_text(tenant.buying),
         "vat_check": "" if tenant.vat_check is None else json.dumps(keep_vat_check(tenant.vat_check)),
+        "drafts": "" if tenant.drafts == NO_DRAFT_RULES else json.dumps(asdict(tenant.drafts)),
     }  # fmt: skip
     of_row = tenants.c.tenant_id == tenant.tenant_id
     if not connection.execute(tenants.update().where(of_row).values(**values)).rowcount:
@@ -139,6 +145,7 @@ def _tenant(row: Row[Any]) -> Tenant:
         row.tenant_id, row.key, row.name, row.currency, row.time_zone, row.language, bool(row.operator),
         row.default_tax, read_legal(json.loads(row.legal)) if row.legal else None, _buying(row),
         read_vat_check(json.loads(row.vat_check)) if row.vat_check else None,
+        DraftRules(**json.loads(row.drafts)) if row.drafts else NO_DRAFT_RULES,
     )  # fmt: skip
 
 

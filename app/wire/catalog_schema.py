@@ -49,6 +49,7 @@ from app.wire.parties import (
 from app.wire.plans import INTERVALS, MAX_ALLOWANCES, MAX_CHARGES
 from app.wire.subscriptions import LATE_POLICIES, MAX_CHANGES, MAX_HORIZON_DAYS
 from app.wire.tax_rates import MAX_RATE_CHANGES, VATEX
+from app.wire.tenants import MAX_GRACE_HOURS
 
 Schema = dict[str, Any]
 
@@ -89,7 +90,7 @@ def catalog_schema() -> Schema:
         "$defs": {
             "currency": {"description": "ISO 4217 code of a currency.", "enum": sorted(CURRENCY_DECIMALS)},
             "tenant": _tenant(), "legal": _legal(), "contact": _contact(), "address": _address(),
-            "purchase_order": _purchase_order(), "resource": _resource(),
+            "purchase_order": _purchase_order(), "draft_rules": _draft_rules(), "resource": _resource(),
             "meter": _meter(), "filter": _filter(), "rounding": _rounding(),
             "conversion": _conversion(), "window": _window(), "tax_rate": _tax_rate(),
             "exchange_rate": _exchange_rate(),
@@ -237,6 +238,7 @@ def _tenant() -> Schema:
                 optional={"vat_number": _text("The number; absent: that of `legal`.", longest=50),
                           "source": _text("The register.", examples=["VIES"]),
                           "consultation_number": _text("Its proof of the question.")}),
+            "drafts": _ref("draft_rules", "How drafts become documents, of all that it sells and buys."),
             "key": _OWN_KEY,
             **_shown("missing", "invalid"),
         },
@@ -299,6 +301,18 @@ def _purchase_order() -> Schema:
             "cap": _decimal("The net of all documents that may name it.", "5000.00"),
         },
     )
+
+
+def _draft_rules() -> Schema:
+    return _object(
+        "How drafts become documents.", required={},
+        optional={
+            "approval": {"description": "A draft is issued only once what it says is approved.", "type": "boolean",
+                         "default": False},
+            "grace_hours": _whole("A draft is issued by itself so many hours after it was first made.", 0,
+                                  MAX_GRACE_HOURS),
+        },
+    )  # fmt: skip
 
 
 def _references() -> dict[str, Schema]:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from app.domain.drafts import content_of
 from app.domain.events import instant_text
 from app.domain.ids import public_id, tenant_of
 from app.domain.invoices import AccountingTax, Invoice, InvoiceLine, Remarks, due, is_overdue
@@ -57,7 +58,7 @@ def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
             {"id": item.invoice_id, "number": item.number, "issued_at": instant_text(item.issued_at)}
             for item in invoice.references
         ],
-        **remarks_to_wire(invoice.remarks), "purchase_order": invoice.purchase_order or None,
+        **remarks_to_wire(invoice.remarks), "purchase_order": invoice.purchase_order or None, **_draft_to_wire(invoice),
     } | _details_to_wire(invoice)  # fmt: skip
 
 
@@ -109,6 +110,7 @@ def line_to_wire(line: InvoiceLine, currency: str) -> dict[str, Any]:
             {"description": item.description, "amount": amount_text(item.amount, currency)} for item in line.allowances
         ],
         "reopens_usage": line.reopens_usage,
+        "waived": line.trace["waived"]["reason"] if "waived" in line.trace else None,
         "credits": line.trace["credits"]["line"] if "credits" in line.trace else None,
     } | ({"supply": line.supply} if line.supply else {}) | references_to_wire(line.references)  # fmt: skip
 
@@ -116,6 +118,15 @@ def line_to_wire(line: InvoiceLine, currency: str) -> dict[str, Any]:
 def remarks_to_wire(remarks: Remarks) -> dict[str, str | None]:
     """What a person wrote on the document; null where nobody did."""
     return {name: text or None for name, text in asdict(remarks).items()}
+
+
+def _draft_to_wire(invoice: Invoice) -> dict[str, Any]:
+    """Where a draft stands; `digest` names what it says now, null where it says nothing any more that may change."""
+    digest = content_of(invoice) if invoice.status == "draft" else None
+    return {
+        "hold": invoice.hold, "hold_reason": invoice.hold_reason or None, "approved": invoice.approved,
+        "digest": digest,
+    }  # fmt: skip
 
 
 def price_text(price: Any) -> str:

@@ -5,7 +5,8 @@
      "subjects": ["user-17", {"subject": "station-9", "from": "2026-05-01T00:00:00Z"}], "tax": "standard"}
 
 A subject without `from` is the tenant's from now on, or from ever where nobody had it before. `tax` names the rate of
-charges that name none, where this tenant sells. How it wants to be billed stands beside that: addresses, purchase
+charges that name none, where this tenant sells. `drafts` says how drafts become documents: {"approval": true,
+"grace_hours": 48}. How it wants to be billed stands beside that: addresses, purchase
 orders, references, and who pays for it (`bill_to`). Answers add `missing`, the fields that each kind of document still
 needs, and `invalid`, what is surely wrong.
 """
@@ -13,7 +14,7 @@ needs, and `invalid`, what is surely wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,17 @@ from app.domain.kept_parties import keep_vat_check
 from app.domain.legal_checks import invalid_fields, missing_fields
 from app.domain.money import CURRENCY_DECIMALS
 from app.domain.parties import Legal, Logo, VatCheck
-from app.domain.tenants import LANGUAGES, PLAIN_BUYING, Buying, Claim, Language, SubjectWish, Tenant
+from app.domain.tenants import (
+    LANGUAGES,
+    NO_DRAFT_RULES,
+    PLAIN_BUYING,
+    Buying,
+    Claim,
+    DraftRules,
+    Language,
+    SubjectWish,
+    Tenant,
+)
 from app.wire.parsing import Fields, text_problem
 from app.wire.parties import (
     address_from_fields,
@@ -35,6 +46,8 @@ from app.wire.parties import (
     references_to_wire,
     vat_check_from_fields,
 )  # fmt: skip
+
+MAX_GRACE_HOURS = 24 * 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,7 @@ class TenantWish:
     buying: Buying = PLAIN_BUYING
     logo: Logo | None = None
     vat_check: VatCheck | None = None
+    drafts: DraftRules = NO_DRAFT_RULES
 
 
 def tenant_from_wire(key: str, body: Any, path: str = "#") -> TenantWish:
@@ -65,11 +79,20 @@ def tenant_from_wire(key: str, body: Any, path: str = "#") -> TenantWish:
         time_zone=fields.zone("time_zone").key, language=fields.choice("language", LANGUAGES, default="en"),
         operator=fields.boolean("operator"), default_tax=fields.optional_key("tax") or "", legal=legal,
         subjects=_subjects(fields, key), buying=_buying(fields, key), logo=logo,
-        vat_check=vat_check_from_fields(fields, legal),
+        vat_check=vat_check_from_fields(fields, legal), drafts=_drafts(fields),
     )  # fmt: skip
     fields.ignore("missing", "invalid")
     fields.finish()
     return wish
+
+
+def _drafts(fields: Fields) -> DraftRules:
+    rules = fields.object("drafts")
+    if rules is None:
+        return NO_DRAFT_RULES
+    return DraftRules(
+        rules.boolean("approval"), rules.optional_integer("grace_hours", least=0, most=MAX_GRACE_HOURS)
+    )  # fmt: skip
 
 
 def _buying(fields: Fields, key: str) -> Buying:
@@ -122,6 +145,7 @@ def tenant_to_wire(tenant: Tenant, claims: Sequence[Claim]) -> dict[str, Any]:
         "operator": tenant.operator,
         "subjects": [_claim_to_wire(claim.subject, claim.from_at) for claim in claims],
         "tax": tenant.default_tax or None,
+        "drafts": None if tenant.drafts == NO_DRAFT_RULES else asdict(tenant.drafts),
         **_buying_to_wire(tenant.buying, tenant.currency),
         **_vat_check_to_wire(tenant),
         "missing": {kind: list(names) for kind, names in missing_fields(tenant).items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 from app.observability import metrics
 from app.observability.logs import bound
 from app.operations import run_billing, run_simulations
+from app.operations.issue_ripe import issue_ripe
 from app.operations.run_catalog_jobs import KINDS as CATALOG_KINDS
 from app.operations.run_catalog_jobs import LONGEST_BEFORE_BILLING_SECONDS, new_holder, run_catalog_jobs, run_job
 from app.storage import job_store
@@ -23,6 +25,7 @@ _log = logging.getLogger("quotepart.worker")
 JOB_KINDS = (*CATALOG_KINDS, run_billing.JOB_KIND, run_simulations.JOB_KIND)
 
 POLL_SECONDS = 0.5
+RIPE_SECONDS = 30.0
 _LONGEST_BACKOFF_SECONDS = 300
 
 
@@ -40,6 +43,7 @@ class Runner:
         self._lease_seconds = lease_seconds
         self._terms_days = terms_days
         self._holder = new_holder()
+        self._next_ripe = 0.0
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -67,8 +71,22 @@ class Runner:
                 _log.exception("the worker could not look for jobs")
                 worked = False
             if not worked:
+                self._issue_ripe()
                 self._wake.wait(POLL_SECONDS)
                 self._wake.clear()
+
+    def _issue_ripe(self) -> None:
+        """Issues, every half minute, the drafts whose grace is over."""
+        if time.monotonic() < self._next_ripe:
+            return
+        self._next_ripe = time.monotonic() + RIPE_SECONDS
+        try:
+            issue_ripe(
+                self._database, now=self._clock(), terms_days=self._terms_days,
+                keep_going=lambda: not self._stop.is_set(),
+            )  # fmt: skip
+        except Exception:
+            _log.exception("drafts whose grace is over could not be issued; it is tried again")
 
     def run_one(self) -> bool:
         """True when a job was found and worked on."""

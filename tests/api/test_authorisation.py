@@ -436,6 +436,24 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(asked("/v1/invoices/{issued}/discard"), "own", (409,)),),
     ),
     Route(
+        "POST", "/v1/invoices", ("finance",),
+        (
+            Ask(
+                told("/v1/invoices", lambda things: {"buyer": things.tenant, "lines": [
+                    {"description": "Work", "unit_price": "1"}]}),
+                "refused", (201,), (422,),
+            ),
+        ),
+    ),
+    Route(
+        "PATCH", "/v1/invoices/{id}", ("finance",),
+        (Ask(told("/v1/invoices/{draft}", lambda _: {"note": "a test"}), "refused", (200, 409)),),
+    ),
+    Route(
+        "POST", "/v1/invoices/{id}/approve", ("finance",),
+        (Ask(asked("/v1/invoices/{draft}/approve"), "refused", (200, 409)),),
+    ),
+    Route(
         "POST", "/v1/invoices/{id}/credit-notes", ("finance",),
         (Ask(told("/v1/invoices/{issued}/credit-notes", lambda _: {"reason": "a test", "amount": "0.01"}), "refused",
              (201,)),),

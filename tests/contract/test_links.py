@@ -23,6 +23,7 @@ ROOTS: list[tuple[str, dict[str, Any]]] = [
     ("post_applied_coupon", {"body": {"coupon": "welcome", "tenant": "acme"}}),
     ("get_page_alert", {}), ("get_alert_events", {}), ("get_webhook_endpoints", {}), ("get_webhook_deliveries", {}),
     ("post_credit_grant", {"body": {"tenant": "acme", "kind": "prepaid", "amount": "1"}}),
+    ("post_invoice", {"body": {"buyer": "acme", "lines": [{"description": "Work", "unit_price": "80"}]}}),
     ("post_billing_run", {"body": {"through": "2026-11-01", "dry_run": True}}),
     ("post_simulation", {"body": {"plan": "standard", "start": "2026-01-01", "end": "2026-02-01"}}),
 ]  # fmt: skip
@@ -31,11 +32,13 @@ CHOSEN = {
     "post_publication": {"effective_at": "2026-11-15"},
     "post_change": {"plan": "standard", "at": "2030-01-01", "version": 1},
     "post_credit_grant_void": {},
+    "post_credit_note": {"reason": "agreed", "amount": "0.01"},
     "post_webhook_replay": {"failed_only": True},
     "post_credit_grant_application": {},
 }
 # Done once, they cannot be done again.
-STATE_BOUND = ("post_issue", "post_discard", "post_publication", "post_cancellation",
+STATE_BOUND = ("post_issue", "post_discard", "patch_invoice", "post_approve", "post_credit_note", "post_publication",
+               "post_cancellation", "get_invoice_file", "get_invoice_ubl",  # a draft is no e-invoice
                "post_credit_grant_application")  # fmt: skip
 
 

@@ -51,6 +51,13 @@ def command(database_url: str, arguments: Sequence[str], log: Path) -> Process:
     return process
 
 
+def started(work: Callable[..., None], *arguments: Any) -> Process:
+    """A process of its own that does the work."""
+    process = _processes.Process(target=work, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
 def _quotepart(settings: dict[str, str], arguments: list[str], log: str) -> None:
     said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):

@@ -7,6 +7,7 @@ from app.api.routers import (
     coupons,
     credit,
     credit_notes,
+    drafts,
     events,
     exports,
     invoices,
@@ -19,6 +20,6 @@ from app.api.routers import (
 
 ROUTERS = (
     catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router,
-    statuses.router, credit_notes.router, credit.router, coupons.router, simulations.router, exports.router,
-    webhooks.router, payments.router,
+    statuses.router, drafts.router, credit_notes.router, credit.router, coupons.router, simulations.router,
+    exports.router, webhooks.router, payments.router,
 )  # fmt: skip

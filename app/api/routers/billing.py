@@ -37,7 +37,7 @@ def run_to_wire(run: BillingRun) -> dict[str, Any]:
         "id": str(run.run_id), "status": run.status, "through": instant_text(run.through), "issue": run.issue,
         "dry_run": run.dry_run, "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed,
         "failures": list(run.failures), "unpriced": list(run.unpriced),
-        "unbilled": list(run.unbilled),
+        "unbilled": list(run.unbilled), "withheld": list(run.withheld),
     }  # fmt: skip
 
 

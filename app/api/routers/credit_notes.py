@@ -21,7 +21,7 @@ from app.api.dependencies import (
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from app.api.parameters import known_parameters
-from app.api.routers.invoices import document_to_wire, links_of_invoice
+from app.api.routers.invoices import document_to_wire
 from app.api.routing import Router
 from app.api.schemas import INVOICE_ID, ref
 from app.domain.callers import Caller
@@ -36,7 +36,10 @@ router = Router(prefix="/v1", tags=["billing"])
 
 _INVOICE = path_parameter("id", INVOICE_ID)
 _LOCATION = {"Location": {"required": True, "schema": {"type": "string"}}}
-_OF_NOTE = links_of_invoice("$response.body#/id")
+_OF_NOTE = {
+    "document": link("get_invoice", "The credit note.", path__id="$response.body#/id"),
+    "all": link("get_credit_notes", "All credit notes on the invoice.", path__id="$request.path.id"),
+}
 
 
 @router.post(
@@ -78,7 +81,8 @@ async def post_credit_note(id: str, request: Request, caller: Caller = Depends(r
     "/invoices/{id}/credit-notes",
     **described(
         "read",
-        {200: Answer("A page of credit notes", ref("Invoices"), links=links_of_invoice("$response.body#/data/0/id") | {
+        {200: Answer("A page of credit notes", ref("Invoices"), links={
+            "document": link("get_invoice", "The first of them.", path__id="$response.body#/data/0/id"),
             "next": link("get_credit_notes", "The next page.", path__id="$request.path.id",
                          query__cursor="$response.body#/next_cursor")})},
         400, 404, 422, parameters=[_INVOICE, *limit_and_cursor(MAX_LIMIT)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer, prefers
 from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, limits, now, page, require
-from app.api.document import Answer, described, limit_and_cursor, link, path_parameter, query_parameter
+from app.api.document import ETAG, IF_MATCH, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
 from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, INVOICE_ID, one_of, ref
@@ -27,6 +28,7 @@ from app.domain.invoices import InvoiceLine
 from app.domain.periods import local_date
 from app.domain.tenants import LANGUAGES
 from app.observability import metrics
+from app.operations.catalog_change import check_precondition
 from app.operations.explain_line import explain_line
 from app.operations.frozen_use import EventPlace
 from app.operations.list_line_events import LineEvent, list_line_events
@@ -38,6 +40,7 @@ from app.storage.invoice_store import InvoiceFilter, StoredInvoice
 from app.wire.events import event_to_wire
 from app.wire.explanations import explanation_to_wire
 from app.wire.invoices import invoice_to_wire
+from app.wire.shown import etag_of
 
 router = Router(prefix="/v1", tags=["billing"])
 
@@ -49,6 +52,20 @@ _STATES = ("draft", "issued")
 def document_to_wire(request: Request, stored: StoredInvoice) -> dict[str, Any]:
     """The document as it is shown now."""
     return invoice_to_wire(stored.invoice, today=_today(stored, now(request)))
+
+
+def document_answer(
+    request: Request, stored: StoredInvoice, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """The document with its entity tag."""
+    shown = document_to_wire(request, stored)
+    return json_answer(shown, status, {"ETag": etag_of(shown)} | (headers or {}))
+
+
+def document_check(request: Request) -> Callable[[StoredInvoice], None]:
+    """Raises PreconditionFailed for a document that is not the one that the request's If-Match names."""
+    if_match = request.headers.get("if-match")
+    return lambda stored: check_precondition(if_match, document_to_wire(request, stored))
 
 
 def _today(stored: StoredInvoice, moment: datetime) -> date:
@@ -65,6 +82,10 @@ def links_of_invoice(source: str) -> dict[str, Any]:
         "ubl": link("get_invoice_ubl", "The document as an e-invoice in UBL.", path__id=source),
         "issue": link("post_issue", "Issue it, where it is a draft.", path__id=source),
         "discard": link("post_discard", "Discard it, where it is a draft.", path__id=source),
+        "edit": link("patch_invoice", "Edit it, where it is a draft.", path__id=source),
+        "approve": link("post_approve", "Approve what it says, where it is a draft.", path__id=source),
+        "credit": link("post_credit_note", "Credit it, where it is an issued invoice.", path__id=source),
+        "credit_notes": link("get_credit_notes", "The credit notes on it.", path__id=source),
     }
 
 
@@ -197,19 +218,25 @@ async def _file(request: Request, id: str, format: str, caller: Caller) -> Respo
 
 @router.get(
     "/invoices/{id}",
-    **described("read", {200: Answer("The document", ref("Invoice"), links=_LINE_LINKS)}, 404, parameters=[_INVOICE]),
+    **described(
+        "read",
+        {200: Answer("The document", ref("Invoice"), headers=ETAG, links=_LINE_LINKS)},
+        404,
+        parameters=[_INVOICE],
+    ),
 )
 async def get_invoice(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """One document."""
-    stored = await run_in_threadpool(find_invoice, database(request), id, caller)
-    return json_answer(document_to_wire(request, stored))
+    return document_answer(request, await run_in_threadpool(find_invoice, database(request), id, caller))
 
 
 @router.post(
     "/invoices/{id}/issue",
     **described(
-        "finance", {200: Answer("The issued document", ref("Invoice"), links=links_of_invoice("$response.body#/id"))},
-        404, 409, 503, parameters=[_INVOICE],
+        "finance",
+        {200: Answer("The issued document", ref("Invoice"), headers=ETAG,
+                     links=links_of_invoice("$response.body#/id"))},
+        404, 409, 412, 503, parameters=[_INVOICE, IF_MATCH],
     ),
 )  # fmt: skip
 async def post_issue(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
@@ -218,22 +245,25 @@ async def post_issue(id: str, request: Request, caller: Caller = Depends(require
     def work() -> StoredInvoice:
         stored = find_invoice(database(request), id, caller)
         terms_days = limits(request).payment_terms_days
-        issued = issue_one(database(request), stored, now=now(request), terms_days=terms_days)
+        issued = issue_one(
+            database(request), stored, check=document_check(request), now=now(request), terms_days=terms_days
+        )  # fmt: skip
         metrics.DOCUMENTS.labels(issued.invoice.type).inc()
         return issued
 
-    return json_answer(document_to_wire(request, await run_in_threadpool(work)))
+    return document_answer(request, await run_in_threadpool(work))
 
 
 @router.post(
     "/invoices/{id}/discard",
-    **described("finance", {204: Answer("It is gone.")}, 404, 409, parameters=[_INVOICE]),
+    **described("finance", {204: Answer("It is gone.")}, 404, 409, 412, parameters=[_INVOICE, IF_MATCH]),
 )
 async def post_discard(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
-    """Deletes a draft; its billing instant stays open."""
+    """Deletes a draft and what was edited of it; its billing instant stays open."""
 
     def work() -> None:
-        discard_draft(database(request), find_invoice(database(request), id, caller))
+        stored = find_invoice(database(request), id, caller)
+        discard_draft(database(request), stored, check=document_check(request))
 
     await run_in_threadpool(work)
     return Response(status_code=204)
