@@ -31,6 +31,7 @@ from app.documents.e_invoice import (
     VatGroup,
 )
 from app.documents.e_invoice_checks import disagreements
+from app.documents.vatex import VATEX_CODES
 from app.documents.wording import TEXTS, Language
 from app.domain.charge_models import Component
 from app.domain.charge_models.components import IN_THE_UNIT
@@ -321,7 +322,7 @@ def _vat(group: TaxGroup, invoice: Invoice, language: Language) -> VatGroup:
             reason, code = group.exemption.reason or reason, group.exemption.code
         elif group.category == "E" and invoice.seller.vat_regime == "franchise":
             reason, code = french_rules.FRANCHISE_REASON, french_rules.FRANCHISE_CODE
-    return VatGroup(group.category, _rate(group), group.base, group.amount, reason, code)
+    return VatGroup(group.category, _rate(group), group.base, group.amount, reason, code if code in VATEX_CODES else "")
 
 
 def _totals(invoice: Invoice, lines: tuple[ELine, ...], allowances: tuple[AmountOff, ...]) -> ETotals:

@@ -88,6 +88,30 @@ def test_a_credit_note_cites_its_invoice(api: Api):
         assert [report.findings for report in checker.check_all([("cii", cii), ("ubl", ubl)])] == [(), ()]
 
 
+@pytest.mark.parametrize(
+    "wish", [{"amount": "0.77"}, {"lines": [{"line": "ln_1", "quantity": "1.5"}]},
+             {"lines": [{"line": "ln_1", "amount": "1.01"}]}, {}, {"reissue": True}]
+)  # fmt: skip
+def test_a_credit_note_by_hand_is_an_e_invoice(api: Api, wish: dict[str, object]):
+    """Over the document, by quantity, by amount, whole, and with a new invoice."""
+    invoice = french_invoice(api)
+    api.post(f"/v1/invoices/{invoice['id']}/credit-notes", {"reason": "wrong station", "reference": "case 7"} | wish)
+    documents = [item for item in api.invoices(status="issued") if item["id"] != invoice["id"]]
+    assert "credit_note" in {item["type"] for item in documents}
+
+    files = [
+        (f"{item['number']}.{format}", api.call("GET", f"/v1/invoices/{item['id']}.{format}").content)
+        for item in documents
+        for format in ("xml", "ubl.xml")
+    ]
+
+    with official_checker() as checker:
+        assert [(report.name, report.findings) for report in checker.check_all(files) if report.findings] == []
+    note = next(item for item in documents if item["type"] == "credit_note")
+    content = api.call("GET", f"/v1/invoices/{note['id']}.xml").content
+    assert {"wrong station", "case 7"} <= set(found(content, "Content"))
+
+
 def test_an_unknown_form_is_not_found(api: Api):
     invoice = french_invoice(api)
 

@@ -110,7 +110,7 @@ def test_the_use_of_each_day_is_drawn(french: MakeInvoice, make_line: MakeLine):
     text = text_of(french(make_line(trace=trace)))
 
     assert "Charging energy : consommation par jour" in text
-    assert "1er novembre maximum 10,5 kWh 30 novembre" in text
+    assert "1er novembre max. 10,5 kWh 30 novembre" in text
 
 
 def test_several_subscriptions_have_their_subtotals(french: MakeInvoice, make_line: MakeLine):

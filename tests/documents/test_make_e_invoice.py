@@ -239,6 +239,14 @@ def test_the_reason_of_the_tax_rate_comes_before_the_one_of_the_category(french:
     assert (document.vat[0].reason, document.vat[0].reason_code) == ("Formation professionnelle", "VATEX-FR-CGI261-4")
 
 
+def test_a_reason_whose_code_is_in_no_list_is_said_in_words(french: MakeInvoice, make_line: MakeLine):
+    unknown = TaxRate("E", D(0), Exemption("VATEX-FR-NOTHING", "Exonération"))
+
+    group = e_invoice_of(french(make_line(tax=unknown))).vat[0]
+
+    assert (group.reason, group.reason_code) == ("Exonération", "")
+
+
 def test_another_currency_states_the_vat_in_euros_too(french: MakeInvoice, make_line: MakeLine):
     euros = AccountingTax("EUR", D("6.40"), D("0.9142"), "ECB", date(2026, 11, 30))
 

@@ -120,6 +120,15 @@ def test_every_kind_of_document_passes_the_official_rules(
     assert [report.name for report in reports if "BR-FR" in report.checks] == french
 
 
+@pytest.mark.parametrize("syntax", WRITERS)
+def test_an_invoice_of_a_prepayment_passes_too(
+    checker: Checker, make_invoice: MakeInvoice, make_line: MakeLine, syntax: str
+):
+    document = replace(e_invoice_of(make_invoice(make_line(), seller=GARAGE, buyer=ACME)), type_code="386")
+
+    assert checker.check("386", WRITERS[syntax](document)).findings == ()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "rules"),
     [

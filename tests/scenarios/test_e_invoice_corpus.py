@@ -28,7 +28,6 @@ MIDDLE, THROUGH = "2026-06-01T00:00:00Z", "2026-11-01T00:00:00Z"
 FIRST_MONTH = (2025, 10)
 MONTHS = 13
 LEAST_DOCUMENTS = 300
-CENT = Decimal("0.01")
 
 FOUR_DECIMALS = {"mode": "half_up", "scale": 4}
 METERS = {
@@ -89,6 +88,7 @@ PLANS: dict[str, list[dict[str, Any]]] = {
         {"key": "calls", "meter": "calls", "model": {"type": "per_unit", "unit_price": "3.33"}, "tax": "outside"},
     ],
 }  # fmt: skip
+OTHER_CURRENCIES = {"USD": ("0.30", "0.9213"), "GBP": ("0.25", "1.1502"), "JPY": ("45", "0.0061")}
 DOMESTIC = ("metered", "tokens", "tiers", "mixed", "rates")
 
 
@@ -152,11 +152,22 @@ def _catalog(api: Api) -> None:
         api.post(f"/v1/plans/{key}/publish", {"effective_at": "2020-01-01T00:00:00Z"})
     for number in range(BUYERS):
         _buyer(api, number)
+    for number, (currency, (price, rate)) in enumerate(OTHER_CURRENCIES.items(), BUYERS):
+        api.put(
+            f"/v1/exchange-rates/{currency.lower()}",
+            {"from": currency, "to": "EUR", "date": "2025-01-02", "rate": rate, "source": "ECB"},
+        )
+        charge = {"key": "energy", "meter": "energy", "model": {"type": "per_unit", "unit_price": price}}
+        plan = {"name": currency, "currency": currency, "interval": "month", "anchor": "calendar"}
+        api.put(f"/v1/plans/in-{currency}", plan | {"charges": [charge | {"supply": "electricity"}]})
+        api.post(f"/v1/plans/in-{currency}/publish", {"effective_at": "2020-01-01T00:00:00Z"})
+        _buyer(api, number, currency=currency, plan=f"in-{currency}")
 
 
-def _buyer(api: Api, number: int) -> None:
-    key, abroad = f"buyer-{number}", number % 7 == 6
-    plan = ("abroad" if number % 2 else "outside") if abroad else DOMESTIC[number % len(DOMESTIC)]
+def _buyer(api: Api, number: int, *, currency: str = "EUR", plan: str = "") -> None:
+    key, abroad = f"buyer-{number}", number % 7 == 6 and not plan
+    if not plan:
+        plan = ("abroad" if number % 2 else "outside") if abroad else DOMESTIC[number % len(DOMESTIC)]
     if abroad:
         legal: dict[str, Any] = {
             "name": f"Kunde {number} GmbH",
@@ -172,7 +183,7 @@ def _buyer(api: Api, number: int) -> None:
             "address": {"line1": f"{number} rue d’Été", "postcode": "35000", "city": "Rennes", "country": "FR"},
         }
     api.put(f"/v1/tenants/{key}", {
-        "name": key, "currency": "EUR", "time_zone": "Europe/Paris", "language": "fr" if number % 2 else "en",
+        "name": key, "currency": currency, "time_zone": "Europe/Paris", "language": "fr" if number % 2 else "en",
         "legal": legal})  # fmt: skip
     start = "2025-10-01" if number % 5 else "2025-10-17"
     api.put(f"/v1/subscriptions/{key}", {"tenant": key, "plan": plan, "start": start})
@@ -181,7 +192,7 @@ def _buyer(api: Api, number: int) -> None:
 def _use(api: Api, chance: random.Random) -> list[tuple[str, str]]:
     """(tenant, id) of each event of the months that are billed."""
     events, sent = [], []
-    for number in range(BUYERS):
+    for number in range(BUYERS + len(OTHER_CURRENCIES)):
         for month in range(MONTHS - 1):
             for count in range(chance.randrange(6)):
                 identity, tenant = f"{number}-{month}-{count}", f"buyer-{number}"
@@ -271,6 +282,7 @@ def test_the_corpus_has_something_of_everything(corpus: list[Document]):
     assert categories == {"S", "Z", "E", "AE", "O"}
     assert {document.shown["type"] for document in corpus} == {"invoice", "credit_note"}
     assert {document.shown["language"] for document in corpus} == {"en", "fr"}
+    assert {document.shown["currency"] for document in corpus} == {"EUR", *OTHER_CURRENCIES}
     assert {"tier", "package", "percentage", "per_event", "cell", "time_rate", "reserved", "overage", "minimum",
             "maximum", "flat"} <= kinds  # fmt: skip
     assert any(document.shown["allowances"] for document in corpus)
@@ -282,21 +294,27 @@ def test_every_total_follows_from_the_lines_of_the_file(corpus: list[Document]):
     for document in corpus:
         again = _added_up(document.cii)
         shown = document.shown
+        cent = _cent(shown["currency"])
         assert again["net"] == Decimal(shown["net"]), shown["number"]
-        tolerance = CENT if shown["type"] == "credit_note" else Decimal(0)
+        tolerance = cent if shown["type"] == "credit_note" else Decimal(0)
         groups = {(group["category"], Decimal(group["rate"])): group for group in shown["tax"]}
         assert groups.keys() == again["bases"].keys(), shown["number"]
         for key, base in again["bases"].items():
-            vat = (base * key[1] / 100).quantize(CENT, ROUND_HALF_UP)
+            vat = (base * key[1] / 100).quantize(cent, ROUND_HALF_UP)
             assert base == Decimal(groups[key]["base"]), shown["number"]
             assert abs(vat - Decimal(groups[key]["amount"])) <= tolerance, shown["number"]
         total = again["net"] + sum(Decimal(group["amount"]) for group in shown["tax"])
         assert total == Decimal(shown["total"]) == again["due"] == _ubl_due(document.ubl), shown["number"]
 
 
+def _cent(currency: str) -> Decimal:
+    return Decimal(1) if currency == "JPY" else Decimal("0.01")
+
+
 def _added_up(cii: bytes) -> dict[str, Any]:
     """Net, base of each (category, rate), and amount due, by the quantities and prices in the file alone."""
     root = etree.fromstring(cii)
+    cent = _cent(root.findtext(".//{*}InvoiceCurrencyCode"))
     bases: dict[tuple[str, Decimal], Decimal] = {}
 
     def add(element: Any, amount: Decimal) -> None:
@@ -307,7 +325,7 @@ def _added_up(cii: bytes) -> dict[str, Any]:
         price = line.find(".//{*}NetPriceProductTradePrice")
         base = Decimal(price.findtext("{*}BasisQuantity") or 1)
         product = Decimal(line.findtext(".//{*}BilledQuantity")) * Decimal(price.findtext("{*}ChargeAmount")) / base
-        amount = product.quantize(CENT, ROUND_HALF_UP)
+        amount = product.quantize(cent, ROUND_HALF_UP)
         amount += sum((_signed(item) for item in line.iter("{*}SpecifiedTradeAllowanceCharge")), Decimal(0))
         assert amount == Decimal(line.findtext(".//{*}LineTotalAmount"))
         add(line.find(".//{*}ApplicableTradeTax"), amount)
