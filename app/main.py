@@ -31,6 +31,7 @@ from app.observability.exposition import exposition
 from app.operations.authenticate import KnownCallers, register_bootstrap_key
 from app.operations.refresh_gauges import Gauges
 from app.outbound.destinations import Destinations
+from app.outbound.mail import MailServer
 from app.outbound.webhooks import Poster
 from app.settings import Settings
 from app.storage.catalog_snapshot import CatalogCache
@@ -78,6 +79,15 @@ def _limits(settings: Settings) -> Limits:
     )  # fmt: skip
 
 
+def _mail_server(settings: Settings) -> MailServer | None:
+    if not settings.smtp_host:
+        return None
+    return MailServer(
+        settings.smtp_host, settings.smtp_port, settings.smtp_tls,  # type: ignore[arg-type]
+        settings.smtp_from, settings.smtp_user, settings.smtp_password,
+    )  # fmt: skip
+
+
 def _deliverer(
     settings: Settings, database: Database, destinations: Destinations, clock: Callable[[], datetime]
 ) -> Deliverer:
@@ -85,7 +95,7 @@ def _deliverer(
     # that a receiver has.
     lease = timedelta(seconds=settings.webhook_seconds + settings.lease_seconds)
     return Deliverer(
-        database, Poster(destinations, seconds=settings.webhook_seconds), clock=clock,
+        database, Poster(destinations, seconds=settings.webhook_seconds), _mail_server(settings), clock=clock,
         threads=settings.webhook_threads, lease=lease, keep=timedelta(days=settings.outbox_days),
     )  # fmt: skip
 

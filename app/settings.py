@@ -10,6 +10,7 @@ from typing import Any
 
 PREFIX = "QUOTEPART_"
 
+SMTP_TLS = ("starttls", "tls", "none")
 LOG_FORMATS = ("auto", "json", "text")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -50,6 +51,15 @@ class Settings:
     )
     webhook_seconds: int = _setting(15, "how long a receiver of a webhook may take to answer")
     webhook_threads: int = _setting(16, "how many messages are delivered at the same time, at most")
+    smtp_host: str = _setting("", "the mail server that issued documents are sent by; without it no mail is sent")
+    smtp_port: int = _setting(587, "its port")
+    smtp_tls: str = _setting(
+        "starttls", "`starttls`: encrypted after a greeting; `tls`: from the start (port 465); `none`: not at all",
+        choices=SMTP_TLS,
+    )  # fmt: skip
+    smtp_user: str = _setting("", "the name to log in with, where the server wants that")
+    smtp_password: str = _setting("", "the password to log in with", secret=True)
+    smtp_from: str = _setting("", "the address that mail comes from; needed with a mail server")
     outbox_days: int = _setting(30, "how long messages and what became of them are kept")
     log_format: str = _setting(
         "auto",
@@ -71,6 +81,8 @@ class Settings:
             raise InvalidSetting(
                 f"{PREFIX}BOOTSTRAP_KEY must have 20 or more printable characters, and no space at either end"
             )
+        if settings.smtp_host and "@" not in settings.smtp_from:
+            raise InvalidSetting(f"{PREFIX}SMTP_FROM must be the e-mail address that mail comes from")
         try:
             settings.networks()
         except ValueError as error:

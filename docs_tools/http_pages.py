@@ -15,7 +15,9 @@ _CONTRACT = Path(__file__).resolve().parents[1] / "openapi" / "openapi.json"
 _SAYS_NOTHING = "Successful Response"
 """What the framework writes where nobody wrote anything."""
 _METHODS = ("get", "post", "put", "patch", "delete")
-_FIRST = ("events", "usage", "catalog", "alerts", "billing", "credit", "payments", "exports", "openmeter", "lago")
+_FIRST = (
+    "events", "usage", "catalog", "alerts", "billing", "credit", "payments", "webhooks", "exports", "openmeter", "lago",
+)  # fmt: skip
 """The tags that a reader comes for; what the service says of itself follows them."""
 
 _HEAD = """# HTTP interface

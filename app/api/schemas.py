@@ -39,6 +39,7 @@ from app.wire.credit import MAX_PRIORITY
 from app.wire.credit_notes import MAX_CREDIT_LINES, MAX_REASON
 from app.wire.drafts import MAX_NOTE, MAX_WRITTEN_LINES
 from app.wire.exchange_rates import MAX_RATE_DIGITS
+from app.wire.mail import MAIL_ADDRESS, MAX_ADDRESS_LENGTH, MAX_ADDRESSES
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.openmeter import AGGREGATIONS as OPENMETER_AGGREGATIONS
 from app.wire.openmeter import WINDOW_SIZES
@@ -246,6 +247,10 @@ PURCHASE_ORDER = sent(
     description="An order of the tenant: good for what is issued from `valid_from` to `valid_to`, both days included, "
     "and for a net of `cap` in all.",
 )  # fmt: skip
+MAIL_ADDRESSES: Schema = {
+    "type": "array", "items": {"type": "string", "pattern": MAIL_ADDRESS, "maxLength": MAX_ADDRESS_LENGTH},
+    "maxItems": MAX_ADDRESSES, "description": "The e-mail addresses that its documents are sent to.",
+}  # fmt: skip
 SUBJECT = {"anyOf": [text(), sent({"subject": text()}, {"from": INSTANT})]}
 VAT_CHECK = sent(
     {"date": DAY, "valid": BOOLEAN}, {"vat_number": text(50), "source": text(), "consultation_number": text()},
@@ -268,6 +273,7 @@ TENANT_SENT = sent(
         "subjects": {"type": "array", "items": SUBJECT, "maxItems": MAX_ITEMS},
         "billing_address": ADDRESS, "delivery_address": ADDRESS, "bill_to": KEY, "parent": KEY,
         "purchase_orders": {"type": "array", "items": PURCHASE_ORDER, "maxItems": MAX_PURCHASE_ORDERS},
+        "invoice_email": MAIL_ADDRESSES,
         "purchase_order_required": BOOLEAN, **REFERENCES, "vat_check": VAT_CHECK, "missing": {"readOnly": True},
         "invalid": {"readOnly": True},
     },
@@ -306,6 +312,7 @@ TENANT = shown(
         "billing_address": _ADDRESS_SHOWN, "delivery_address": _ADDRESS_SHOWN, "bill_to": KEY, "parent": KEY,
         "purchase_orders": {"type": "array", "items": shown(
             {"number": text()}, {"valid_from": DAY, "valid_to": DAY, "cap": DECIMAL})},
+        "invoice_email": {"type": "array", "items": {"type": "string"}},
         "purchase_order_required": BOOLEAN, **_REFERENCES_SHOWN,
         "vat_check": shown({"vat_number": {"type": "string"}, "date": DAY, "valid": BOOLEAN},
                            {"source": {"type": "string"}, "consultation_number": {"type": "string"}}),

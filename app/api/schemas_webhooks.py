@@ -6,7 +6,9 @@ from app.api.schemas import (
     BOOLEAN,
     COUNT,
     INSTANT,
+    INVOICE_ID,
     KEY,
+    MAIL_ADDRESSES,
     OWN_KEY,
     Schema,
     nullable,
@@ -55,13 +57,19 @@ ENDPOINT = shown(
 _TRY = shown({
     "at": INSTANT, "status": {"type": ["integer", "null"]}, "error": _TEXT_OR_NULL, "seconds": {"type": "number"},
 })  # fmt: skip
-_DELIVERY: dict[str, Schema] = {
-    "id": DELIVERY_ID, "message": MESSAGE_ID, "type": one_of((*EVENT_TYPES, TEST_TYPE)), "tenant": nullable(KEY),
+_TRIES: dict[str, Schema] = {
     "status": one_of(STATUSES), "attempts": COUNT, "next_attempt_at": nullable(INSTANT),
     "last_attempt_at": nullable(INSTANT), "last_status": {"type": ["integer", "null"]}, "last_error": _TEXT_OR_NULL,
     "created_at": INSTANT, "ended_at": nullable(INSTANT),
     "log": {"type": "array", "items": _TRY, "description": "The last tries, oldest first."},
 }  # fmt: skip
+_DELIVERY: dict[str, Schema] = {
+    "id": DELIVERY_ID, "message": MESSAGE_ID, "type": one_of((*EVENT_TYPES, TEST_TYPE)), "tenant": nullable(KEY),
+    **_TRIES,
+}  # fmt: skip
+_MAIL = shown(
+    {"id": DELIVERY_ID, "invoice": INVOICE_ID, "number": {"type": "string"}, "recipient": {"type": "string"}, **_TRIES}
+)
 _PAYLOAD = shown(
     {"type": {"type": "string"}, "timestamp": INSTANT, "data": {"type": "object"}}, description="As it is posted."
 )
@@ -78,4 +86,7 @@ WEBHOOK_SCHEMAS: dict[str, Schema] = {
     "WebhookReplay": shown({"queued": COUNT}),
     "WebhookDelivery": shown({"endpoint": nullable(KEY)} | _DELIVERY, {"payload": _PAYLOAD}),
     "WebhookDeliveries": page_of(ref("WebhookDelivery")),
+    "EmailSent": sent({}, {"to": MAIL_ADDRESSES | {"minItems": 1}}, examples=[{"to": ["invoices@acme.example"]}]),
+    "EmailDelivery": _MAIL, "EmailDeliveries": page_of(ref("EmailDelivery")),
+    "EmailsQueued": shown({"data": {"type": "array", "items": ref("EmailDelivery"), "minItems": 1}}),
 }  # fmt: skip

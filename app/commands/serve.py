@@ -54,7 +54,7 @@ def work(
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
     """The texts that no log may show. Very short ones would black out half of it, and are none."""
-    found = (settings.bootstrap_key, settings.api_key, *secrets_in(settings.database_url))
+    found = (settings.bootstrap_key, settings.api_key, settings.smtp_password, *secrets_in(settings.database_url))
     return tuple(text for text in found if len(text) >= 6)
 
 

@@ -31,7 +31,8 @@ class Buying:
 
     `billing_address` is where documents go, `delivery_address` where it is served, None where that is its legal one.
     `bill_to` is the key of the tenant that pays for it, `parent` of the one that it belongs to; '' for none. Nothing
-    may be issued without a purchase order where one is required.
+    may be issued without a purchase order where one is required. `invoice_email` are the addresses that its documents
+    are sent to.
     """
 
     billing_address: Address | None = None
@@ -41,6 +42,7 @@ class Buying:
     references: BuyerReferences = NO_REFERENCES
     purchase_orders: tuple[PurchaseOrder, ...] = ()
     purchase_order_required: bool = False
+    invoice_email: tuple[str, ...] = ()
 
 
 PLAIN_BUYING = Buying()

@@ -86,7 +86,7 @@ class Listener:
 
     def hears(self, type: str, concerned: Collection[UUID | None]) -> bool:
         """`concerned` are the tenants that the message is about."""
-        if type == TEST_TYPE:
+        if type not in EVENT_TYPES:
             return False
         if self.tenant_id is not None and self.tenant_id not in concerned:
             return False

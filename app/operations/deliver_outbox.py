@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,8 @@ from sqlalchemy.engine import Connection
 from app.domain.deliveries import Channel, Outcome, decide, fails_for_too_long
 from app.domain.events import instant_text
 from app.observability import metrics
+from app.operations.mail_document import hand_to_server
+from app.outbound.mail import MailServer
 from app.outbound.webhooks import Post, Poster
 from app.storage import outbox_store, webhook_store
 from app.storage.database import Database
@@ -51,13 +53,13 @@ class Taken:
 
 
 def take_due(
-    database: Database, *, holder: str, now: datetime, lease: timedelta, free: int,
-    busy: Mapping[Receiver, int], channels: Collection[Channel],
+    database: Database, *, holder: str, now: datetime, leases: Mapping[Channel, timedelta], free: int,
+    busy: Mapping[Receiver, int],
 ) -> list[Taken]:  # fmt: skip
     """Up to `free` due deliveries, now this holder's, whoever has waited longest first; of a receiver no more than it
-    may have at a time, those that it is `busy` with included."""
+    may have at a time, those that it is `busy` with included. Channels without a lease are left alone."""
     waiting = database.read(lambda connection: outbox_store.waiting(connection, now))
-    if not any(channel in channels for channel, _ in waiting):
+    if not any(channel in leases for channel, _ in waiting):
         return []
 
     def work(connection: Connection) -> list[Taken]:
@@ -65,10 +67,10 @@ def take_due(
         endpoints = webhook_store.find_many(connection, {endpoint_id for _, endpoint_id in waiting})
         for channel, endpoint_id in waiting:
             most = min(free - len(taken), MOST_AT_ONE_RECEIVER - busy.get((channel, endpoint_id), 0))
-            if most <= 0 or channel not in channels:
+            if most <= 0 or channel not in leases:
                 continue
             found = outbox_store.lease(
-                connection, channel, endpoint_id, holder=holder, now=now, until=now + lease, most=most
+                connection, channel, endpoint_id, holder=holder, now=now, until=now + leases[channel], most=most
             )
             taken += [Taken(delivery, endpoints.get(endpoint_id), holder) for delivery in found]
         return taken
@@ -76,10 +78,13 @@ def take_due(
     return database.write(work)
 
 
-def deliver_outbox(database: Database, taken: Taken, poster: Poster, *, clock: Callable[[], datetime]) -> Outcome:
+def deliver_outbox(
+    database: Database, taken: Taken, poster: Poster, *, clock: Callable[[], datetime],
+    mail_server: MailServer | None = None,
+) -> Outcome:  # fmt: skip
     """What came of one try, once that is written down."""
     began_at, began = clock(), time.monotonic()
-    outcome = _sent(taken, poster, began_at)
+    outcome = _sent(database, taken, poster, mail_server, began_at)
     seconds = time.monotonic() - began
     now = clock()
     status = database.write(lambda connection: _record(connection, taken, outcome, began_at, seconds, now))
@@ -94,17 +99,20 @@ def deliver_outbox(database: Database, taken: Taken, poster: Poster, *, clock: C
     return outcome
 
 
-def _sent(taken: Taken, poster: Poster, at: datetime) -> Outcome:
-    assert taken.endpoint is not None
-    post = Post(
-        taken.endpoint.endpoint.url, message_id(taken.delivery), taken.delivery.message.payload,
-        taken.endpoint.secrets.in_force(at),
-    )  # fmt: skip
+def _sent(database: Database, taken: Taken, poster: Poster, mail_server: MailServer | None, at: datetime) -> Outcome:
     try:
-        return poster.post(post, at=at)
+        if taken.endpoint is not None:
+            return poster.post(_post(taken.delivery, taken.endpoint, at), at=at)
+        assert mail_server is not None
+        return hand_to_server(database, taken.delivery, mail_server, now=at)
     except Exception:
-        _log.exception("a message could not be posted")
+        _log.exception("a message could not be sent")
         return Outcome(error="unexpected error; it was logged")
+
+
+def _post(delivery: Delivery, stored: StoredEndpoint, at: datetime) -> Post:
+    secrets = stored.secrets.in_force(at)
+    return Post(stored.endpoint.url, message_id(delivery), delivery.message.payload, secrets)
 
 
 def _record(

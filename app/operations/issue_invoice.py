@@ -19,6 +19,7 @@ from app.domain.terms import due_on
 from app.operations.announce import announce
 from app.operations.choose_order import with_purchase_order
 from app.operations.declare_tax import with_accounting_tax
+from app.operations.mail_document import mail_issued
 from app.operations.use_credit import book_coupons, book_issued
 from app.storage import invoice_store, tenant_store
 from app.storage.invoice_store import SeriesState, StoredInvoice
@@ -59,7 +60,9 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
         connection, f"{issued.type}.issued", place.tenant_id, document_facts(issued), now=issued_at,
         seller_id=place.seller_id,
     )  # fmt: skip
-    return StoredInvoice(replace(issued, paid=paid), place, moved.total)
+    done = StoredInvoice(replace(issued, paid=paid), place, moved.total)
+    mail_issued(connection, done, now=issued_at)
+    return done
 
 
 def _due_date(connection: Connection, draft: StoredInvoice, seller: Tenant, *, day: date, terms_days: int) -> date:

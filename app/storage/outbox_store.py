@@ -27,7 +27,8 @@ _LOGGED_TRIES = 30
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`tenant_id` is nil where no tenant is concerned; `seller_id` is another tenant that it concerns too."""
+    """`tenant_id` is nil where no tenant is concerned; `seller_id` is another tenant that it concerns too,
+    `document_id` the document that it sends by e-mail."""
 
     tenant_id: UUID
     message_id: UUID
@@ -35,6 +36,7 @@ class Message:
     payload: str
     created_at: datetime
     seller_id: UUID | None = None
+    document_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def add_message(connection: Connection, message: Message) -> None:
     connection.execute(
         outbox.insert().values(
             tenant_id=message.tenant_id, message_id=message.message_id, seller_id=message.seller_id, type=message.type,
-            payload=message.payload, created_at=message.created_at,
+            payload=message.payload, created_at=message.created_at, document_id=message.document_id,
         )
     )  # fmt: skip
 
@@ -226,7 +228,7 @@ def kept_for(
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """Empty fields match everything."""
+    """Empty fields match everything. `tenant_id` is whom a message concerns, as buyer or as seller."""
 
     channel: Channel
     endpoint_ids: tuple[UUID, ...] | None = None
@@ -234,6 +236,7 @@ class DeliveryFilter:
     type: str | None = None
     message: tuple[UUID, UUID] | None = None
     tenant_id: UUID | None = None
+    document: tuple[UUID, UUID] | None = None
 
 
 def find(connection: Connection, channel: Channel, tenant_id: UUID, delivery_id: UUID) -> Delivery | None:
@@ -266,7 +269,11 @@ def listing(
     if wanted.type is not None:
         query = query.where(outbox.c.type == wanted.type)
     if wanted.tenant_id is not None:
-        query = query.where(outbox_deliveries.c.tenant_id == wanted.tenant_id)
+        query = query.where(sa.or_(outbox.c.tenant_id == wanted.tenant_id, outbox.c.seller_id == wanted.tenant_id))
+    if wanted.document is not None:
+        query = query.where(
+            outbox.c.tenant_id == wanted.document[0], outbox.c.document_id == wanted.document[1],
+        )  # fmt: skip
     if wanted.message is not None:
         query = query.where(
             outbox_deliveries.c.tenant_id == wanted.message[0], outbox_deliveries.c.message_id == wanted.message[1]
@@ -312,17 +319,18 @@ def _select() -> sa.Select[Any]:
         outbox.c.tenant_id == outbox_deliveries.c.tenant_id, outbox.c.message_id == outbox_deliveries.c.message_id
     )
     named = outbox.c.created_at.label("announced_at")
-    return sa.select(outbox_deliveries, outbox.c.seller_id, outbox.c.type, outbox.c.payload, named).join(
-        outbox, of_message
-    )
+    of_outbox = outbox.c.seller_id, outbox.c.type, outbox.c.payload, outbox.c.document_id, named
+    return sa.select(outbox_deliveries, *of_outbox).join(outbox, of_message)
 
 
 def _message(row: Row[Any]) -> Message:
-    return Message(row.tenant_id, row.message_id, row.type, row.payload, row.created_at, row.seller_id)
+    return Message(row.tenant_id, row.message_id, row.type, row.payload, row.created_at, row.seller_id, row.document_id)
 
 
 def _delivery(row: Row[Any]) -> Delivery:
-    message = Message(row.tenant_id, row.message_id, row.type, row.payload, row.announced_at, row.seller_id)
+    message = Message(
+        row.tenant_id, row.message_id, row.type, row.payload, row.announced_at, row.seller_id, row.document_id
+    )
     return Delivery(
         message, row.delivery_id, Receiver(row.channel, row.endpoint_id, row.recipient), row.status, row.attempts,
         row.due_at, row.since_at, row.leased_by, tuple(json.loads(row.log)), row.created_at, row.ended_at,

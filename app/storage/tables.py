@@ -440,7 +440,8 @@ outbox = _table(  # what is announced, written in the transaction that makes it 
     _key("tenant_id", Id),  # the tenant that it concerns; nil where it concerns none
     _key("message_id", Id), Column("seller_id", Id, nullable=True), _text("type"),
     _text("payload"),  # JSON text, sent as it is at every try
-    _instant("created_at"), Index(None, "created_at"),
+    _instant("created_at"), Column("document_id", Id, nullable=True),  # what is sent by e-mail
+    Index(None, "created_at"), Index(None, "tenant_id", "document_id"),
 )  # fmt: skip
 
 outbox_deliveries = _table(  # one row a message and receiver

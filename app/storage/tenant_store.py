@@ -154,7 +154,7 @@ def _buying(row: Row[Any]) -> Buying:
     return Buying(
         read_address(kept.get("billing_address")), read_address(kept.get("delivery_address")), row.bill_to, row.parent,
         read_references(kept.get("references", {})), tuple(map(read_order, kept.get("purchase_orders", ()))),
-        kept.get("purchase_order_required", False),
+        kept.get("purchase_order_required", False), tuple(kept.get("invoice_email", ())),
     )  # fmt: skip
 
 

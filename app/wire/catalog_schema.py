@@ -33,6 +33,7 @@ from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.coupons import MAX_COUPON_CHARGES
+from app.wire.mail import MAX_ADDRESSES
 from app.wire.meters import MAX_DIMENSIONS, MAX_FILTERS
 from app.wire.parsing import MAX_ITEMS, MAX_KEY_LENGTH
 from app.wire.parties import (
@@ -230,6 +231,8 @@ def _tenant() -> Schema:
                                      maxItems=MAX_PURCHASE_ORDERS),
             "purchase_order_required": {"description": "True where nothing may be issued without an order.",
                                         "type": "boolean", "default": False},
+            "invoice_email": _list("The e-mail addresses that its documents are sent to.", _text("An e-mail address."),
+                                   maxItems=MAX_ADDRESSES),
             **_references(),
             "vat_check": _object(
                 "What a register said of the VAT number.",

@@ -34,6 +34,7 @@ from app.domain.tenants import (
     SubjectWish,
     Tenant,
 )
+from app.wire.mail import addresses_from_fields
 from app.wire.parsing import Fields, text_problem
 from app.wire.parties import (
     address_from_fields,
@@ -104,6 +105,7 @@ def _buying(fields: Fields, key: str) -> Buying:
         references=references_from_fields(fields),
         purchase_orders=purchase_orders_from_fields(fields, currency if currency in CURRENCY_DECIMALS else "EUR"),
         purchase_order_required=fields.boolean("purchase_order_required"),
+        invoice_email=addresses_from_fields(fields, "invoice_email"),
     )  # fmt: skip
     for name, other in (("bill_to", buying.bill_to), ("parent", buying.parent)):
         if other == key:
@@ -171,6 +173,8 @@ def _buying_to_wire(buying: Buying, currency: str) -> dict[str, Any]:
     shown |= references_to_wire(buying.references)
     if buying.purchase_orders:
         shown["purchase_orders"] = orders_to_wire(buying.purchase_orders, currency)
+    if buying.invoice_email:
+        shown["invoice_email"] = list(buying.invoice_email)
     return shown | ({"purchase_order_required": True} if buying.purchase_order_required else {})
 
 

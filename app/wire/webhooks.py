@@ -135,12 +135,19 @@ def message_id(delivery: Delivery) -> str:
 
 def delivery_to_wire(delivery: Delivery, *, endpoint: str | None, tenant: str | None) -> dict[str, Any]:
     """`endpoint` and `tenant` are keys."""
-    last = delivery.log[-1] if delivery.log else {}
-    pending = delivery.status == "pending"
     return {
         "id": public_id("dlv", delivery.message.tenant_id, delivery.delivery_id), "message": message_id(delivery),
         "type": delivery.message.type, "endpoint": endpoint,
-        "tenant": tenant if delivery.message.tenant_id != NOBODY else None, "status": delivery.status,
+        "tenant": tenant if delivery.message.tenant_id != NOBODY else None, **tries_to_wire(delivery),
+    }  # fmt: skip
+
+
+def tries_to_wire(delivery: Delivery) -> dict[str, Any]:
+    """How a delivery stands, whatever carries it."""
+    last = delivery.log[-1] if delivery.log else {}
+    pending = delivery.status == "pending"
+    return {
+        "status": delivery.status,
         "attempts": delivery.attempts, "next_attempt_at": instant_text(delivery.due_at) if pending else None,
         "last_attempt_at": last.get("at"), "last_status": last.get("status"), "last_error": last.get("error"),
         "created_at": instant_text(delivery.created_at), "ended_at": _instant(delivery.ended_at),

@@ -12,13 +12,15 @@ from datetime import datetime, timedelta
 from app.domain.deliveries import Channel
 from app.operations.deliver_outbox import Receiver, Taken, deliver_outbox, prune_outbox, take_due
 from app.operations.run_catalog_jobs import new_holder
+from app.outbound.mail import MailServer
 from app.outbound.webhooks import Poster
 from app.storage.database import Database
 
 _log = logging.getLogger("quotepart.webhooks")
 
 EVERY_SECONDS = 0.5
-_CHANNELS: tuple[Channel, ...] = ("webhook",)
+_MAIL_LEASE = timedelta(minutes=10)
+"""Longer than a mail server may take: who is given a mail twice has it twice."""
 PRUNE_EVERY_SECONDS = 600
 
 
@@ -27,14 +29,17 @@ class Deliverer:
     run on one database."""
 
     def __init__(
-        self, database: Database, poster: Poster, *, clock: Callable[[], datetime], threads: int,
-        lease: timedelta, keep: timedelta,
+        self, database: Database, poster: Poster, mail_server: MailServer | None = None, *,
+        clock: Callable[[], datetime], threads: int, lease: timedelta, keep: timedelta,
     ) -> None:  # fmt: skip
         self._database = database
         self._poster = poster
         self._clock = clock
         self._threads = threads
-        self._lease = lease
+        self._mail_server = mail_server
+        self._leases: dict[Channel, timedelta] = {"webhook": lease}
+        if mail_server is not None:
+            self._leases["email"] = _MAIL_LEASE
         self._keep = keep
         self._holder = new_holder()
         self._stop = threading.Event()
@@ -80,8 +85,7 @@ class Deliverer:
         if free <= 0:
             return []
         return take_due(
-            self._database, holder=self._holder, now=self._clock(), lease=self._lease, free=free, busy=busy,
-            channels=_CHANNELS,
+            self._database, holder=self._holder, now=self._clock(), leases=self._leases, free=free, busy=busy,
         )  # fmt: skip
 
     def _begin(self, taken: Taken) -> None:
@@ -93,7 +97,7 @@ class Deliverer:
 
     def _deliver(self, taken: Taken) -> None:
         try:
-            deliver_outbox(self._database, taken, self._poster, clock=self._clock)
+            deliver_outbox(self._database, taken, self._poster, clock=self._clock, mail_server=self._mail_server)
         except Exception:
             # Nothing is lost: when the lease ends it is due again.
             _log.exception("what came of a delivery could not be written down")

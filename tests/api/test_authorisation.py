@@ -548,6 +548,20 @@ BUT_HEAD: tuple[Route, ...] = (
         (Ask(asked("/v1/applied-coupons/{applied}/end"), "refused"),),
     ),
     Route(
+        "POST", "/v1/invoices/{id}/email", ("finance",),
+        (Ask(told("/v1/invoices/{issued}/email", lambda things: {"to": [f"bills@{things.tenant}.invalid"]}), "own",
+             (202,)),),
+    ),
+    Route(
+        "GET", "/v1/email-deliveries", ("read", "finance"),
+        (
+            Ask(asked("/v1/email-deliveries"), "listed"),
+            Ask(asked("/v1/email-deliveries", invoice="{issued}"), "own"),
+            Ask(asked("/v1/email-deliveries", status="pending"), "listed"),
+        ),
+        ("invoice", "status"),
+    ),
+    Route(
         "GET", "/v1/webhook-endpoints", ("admin",), (Ask(asked("/v1/webhook-endpoints"), "listed"),), ()
     ),
     Route("GET", "/v1/webhook-endpoints/{key}", ("admin",), (Ask(asked("/v1/webhook-endpoints/{endpoint}"), "own"),)),
@@ -817,6 +831,7 @@ def _things(api: Api, key: str, job: str) -> Things:
         next(item for item in documents if (item["type"], item["status"]) == kind)
         for kind in (("invoice", "issued"), ("credit_note", "issued"), ("invoice", "draft"))
     )
+    api.post(f"/v1/invoices/{issued['id']}/email", {"to": [f"bills@{key}.invalid"]})
     delivery = api.get("/v1/webhook-deliveries", endpoint=f"{key}-hook", type="invoice.issued")["data"][0]
     put = {
         name: (thing, api.get(f"/v1/{path}/{thing}"))
@@ -899,11 +914,16 @@ def _texts_about(api: Api, key: str) -> Iterator[str]:
         f"/v1/invoices?buyer={key}", f"/v1/tenants/{key}/preview", f"/v1/credit-grants?tenant={key}",
         f"/v1/payments?tenant={key}",
         f"/v1/alerts?tenant={key}", f"/v1/alert-events?tenant={key}", f"/v1/webhook-endpoints/{key}-hook",
-        f"/v1/webhook-deliveries?endpoint={key}-hook",
+        f"/v1/webhook-deliveries?endpoint={key}-hook", f"/v1/email-deliveries?invoice={_first_issued(api, key)}",
         f"/v1/usage?meter=energy&tenant={key}&group_by=station,resource,tenant",
     ):  # fmt: skip
         yield from _leaves(api.call("GET", path).json())
     yield from _leaves([row for row in api.get("/v1/quarantine")["data"] if row["subject"] == f"{key}-badge"])
+
+
+def _first_issued(api: Api, key: str) -> str:
+    found = api.invoices(buyer=key, status="issued", type="invoice")
+    return str(found[0]["id"])
 
 
 _NOT_HEX = re.compile("[^0-9a-f]")

@@ -114,6 +114,7 @@ def seed(database_url: str) -> None:
         for key in ("erp", "former-erp"):
             api.put(f"/v1/webhook-endpoints/{key}", ENDPOINT_SENT["examples"][0])
         api.bill("2026-02-01", plans=["standard"])
+        api.post(f"/v1/invoices/{api.invoices(status='issued')[0]['id']}/email", {"to": ["bills@acme.invalid"]})
         api.bill("2026-03-01", plans=["standard"], issue=False)
         api.bill("2026-11-01", plans=["standing"], issue=False)
         assert len(api.invoices(status="issued")) == 2
@@ -306,6 +307,7 @@ _RULES = (
     r"Of all lines taxed at .*",
     r"an amount over the document does not .*", r"a line is credited by quantity or by amount.*",
     r"only a whole document is issued again", r"what is issued again is billed again", r"the line '.*' stands here .*",
+    r"there is no address: .*",
     r"must begin with https://", r"is not a URL that can be read", r"must not (hold a user name|have a fragment).*",
     r"names (no host|port 0,.*)", r".* is (not a public address|this machine itself)", r"must name `since`, .*",
     r"an amount that is paid is above 0 .*", r"what is paid is in \w{3}.*", r"lies in the future: today is .*",

@@ -22,6 +22,7 @@ ROOTS: list[tuple[str, dict[str, Any]]] = [
     ("get_credit_grants", {}), ("get_applied_coupons", {}),
     ("post_applied_coupon", {"body": {"coupon": "welcome", "tenant": "acme"}}),
     ("get_page_alert", {}), ("get_alert_events", {}), ("get_webhook_endpoints", {}), ("get_webhook_deliveries", {}),
+    ("get_email_deliveries", {}),
     ("post_credit_grant", {"body": {"tenant": "acme", "kind": "prepaid", "amount": "1"}}),
     ("post_invoice", {"body": {"buyer": "acme", "lines": [{"description": "Work", "unit_price": "80"}]}}),
     ("post_billing_run", {"body": {"through": "2026-11-01", "dry_run": True}}),
@@ -34,6 +35,7 @@ CHOSEN = {
     "post_credit_grant_void": {},
     "post_credit_note": {"reason": "agreed", "amount": "0.01"},
     "post_webhook_replay": {"failed_only": True},
+    "post_email": {"to": ["bills@acme.invalid"]},
     "post_credit_grant_application": {},
 }
 # Done once, they cannot be done again.

@@ -70,8 +70,8 @@ class World:
         self.database.write(lambda it: announce(it, type, tenant_id, {"n": n}, now=self.now, **rest))
 
     def take(self, holder: str = "test", **rest: Any) -> list[Taken]:
-        wanted: dict[str, Any] = {"free": 100, "busy": {}, "channels": ("webhook",)} | rest
-        return take_due(self.database, holder=holder, now=self.now, lease=LEASE, **wanted)
+        wanted: dict[str, Any] = {"free": 100, "busy": {}, "leases": {"webhook": LEASE}} | rest
+        return take_due(self.database, holder=holder, now=self.now, **wanted)
 
     def deliver(self) -> int:
         """Sends what is due, over and over; how many tries that were."""
@@ -208,7 +208,7 @@ def test_no_log_and_no_answer_holds_a_secret(world: World, receiver: Receiver, c
     world.deliver()
 
     logged = "\n".join(str(vars(record)) for record in caplog.records)
-    assert "message not delivered" in logged and "could not be posted" in logged
+    assert "message not delivered" in logged and "could not be sent" in logged
     for text in (logged, repr(world.shown()), repr(world.take()), repr(put_endpoint), str(world.deliveries())):
         assert secret not in text and secret.removeprefix("whsec_") not in text
 

@@ -11,6 +11,7 @@ from app.api.routers import (
     events,
     exports,
     invoices,
+    mail,
     payments,
     simulations,
     statuses,
@@ -21,5 +22,5 @@ from app.api.routers import (
 ROUTERS = (
     catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router,
     statuses.router, drafts.router, credit_notes.router, credit.router, coupons.router, simulations.router,
-    exports.router, webhooks.router, payments.router,
+    exports.router, webhooks.router, payments.router, mail.router,
 )  # fmt: skip
