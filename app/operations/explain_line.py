@@ -42,6 +42,17 @@ def explain_line(
     return database.read(lambda connection: _explanation(connection, stored, line, window))
 
 
+def explain_lines(database: Database, stored: StoredInvoice, *, window: UseWindow = "day") -> list[Explanation | None]:
+    """The same of every line of the document, in order; None of one that a person wrote."""
+
+    def work(connection: Connection) -> list[Explanation | None]:
+        return [
+            _explanation(connection, stored, line, window) if line.is_rated else None for line in stored.invoice.lines
+        ]
+
+    return database.read(work)
+
+
 def _explanation(connection: Connection, stored: StoredInvoice, line: InvoiceLine, window: UseWindow) -> Explanation:
     if not line.is_rated:
         raise Conflict("A person wrote this line: it says all that there is to say of it.", line=line.id)

@@ -420,6 +420,11 @@ BUT_HEAD: tuple[Route, ...] = (
         ("window", "language"),
     ),
     Route(
+        "GET", "/v1/invoices/{id}/annex.pdf", ("read",),
+        (about_invoice("/annex.pdf"), Ask(asked("/v1/invoices/{credit}/annex.pdf", language="en"), "own")),
+        ("window", "language"),
+    ),
+    Route(
         "GET", "/v1/invoices/{id}/lines/{line}/events", ("read",),
         (about_invoice("/lines/ln_1/events"), about_invoice("/lines/ln_1/events", "credit")),
     ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from pypdf import PdfReader
 
 from tests.service import PER_UNIT, SESSIONS, Api, event, set_up
 
@@ -81,6 +83,27 @@ def test_every_step_of_a_line_is_told_in_words_with_its_numbers(api: Api) -> Non
         "  6 October 2026: 60 kWh from 1 event",
         "Computed again from what was recorded: the same amount.",
     ]
+
+
+def test_the_annex_says_the_same_of_every_line(api: Api) -> None:
+    """A PDF with each line's heading and amount, and under it the text of its explanation."""
+    access = {"key": "access", "description": "Access", "model": {"type": "flat", "amount": "19.00"}}
+    set_up(api, [DEAR, access], start="2026-10-01")
+    use(api, "1", "130", "2026-10-05T10:00:00Z")
+    api.bill("2026-11-01T00:00:00Z")
+    invoice = api.invoices()[0]
+
+    answer = api.call("GET", f"/v1/invoices/{invoice['id']}/annex.pdf", params={"language": "en"})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.headers["content-disposition"] == 'inline; filename="2026-000001-annex.pdf"'
+    words = " ".join("".join(page.extract_text() for page in PdfReader(BytesIO(answer.content)).pages).split())
+    assert words.startswith("Annex: Invoice 2026-000001 How each amount comes about")
+    for charge, amount in (("energy", "€40.00"), ("access", "€19.00")):
+        heading, *texts = explained(api, path_of(invoice, charge), language="en")
+        place = words.index(f"{heading} {amount}")
+        for text in texts:
+            place = words.index(" ".join(text.split()), place)
 
 
 def test_the_words_are_those_of_the_documents_language_unless_another_is_asked_for(api: Api) -> None:

@@ -18,6 +18,7 @@ from app.api.document import ETAG, IF_MATCH, Answer, described, limit_and_cursor
 from app.api.parameters import choice_parameter, date_parameter, instant_parameter, known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, INVOICE_ID, one_of, ref
+from app.documents.annex_pdf import render_annex
 from app.documents.explanation import explanation_lines
 from app.documents.wording import language_of
 from app.domain.callers import Caller
@@ -29,7 +30,7 @@ from app.domain.periods import local_date
 from app.domain.tenants import LANGUAGES
 from app.observability import metrics
 from app.operations.catalog_change import check_precondition
-from app.operations.explain_line import explain_line
+from app.operations.explain_line import explain_line, explain_lines
 from app.operations.frozen_use import EventPlace
 from app.operations.list_line_events import LineEvent, list_line_events
 from app.operations.read_invoices import find_invoice, list_invoices, midnights
@@ -281,6 +282,19 @@ def _line(stored: StoredInvoice, line: str) -> InvoiceLine:
 
 _WINDOWS: tuple[UseWindow, ...] = ("day", "hour")
 _TEXT = "text/plain"
+_HOW_EXPLAINED: tuple[dict[str, Any], ...] = (
+    {"name": "window", "in": "query", "schema": one_of(_WINDOWS) | {"default": "day"},
+     "description": "The use that was counted, by local day or by hour."},
+    {"name": "language", "in": "query", "schema": one_of(LANGUAGES),
+     "description": "The language of the words; without it, that of the document."},
+)  # fmt: skip
+
+
+def _how_explained(request: Request) -> tuple[UseWindow, str | None]:
+    """The window and the language that are asked for (None: the document's own)."""
+    known_parameters(request, "window", "language")
+    window: UseWindow = "hour" if choice_parameter(request, "window", _WINDOWS) == "hour" else "day"
+    return window, choice_parameter(request, "language", LANGUAGES)
 
 
 @router.get(
@@ -288,22 +302,14 @@ _TEXT = "text/plain"
     **described(
         "read",
         {200: Answer("The explanation", ref("Explanation"), other={_TEXT: {"type": "string"}})}, 404, 409, 422,
-        parameters=[
-            _INVOICE, _LINE,
-            {"name": "window", "in": "query", "schema": one_of(_WINDOWS) | {"default": "day"},
-             "description": "The use that was counted, by local day or by hour."},
-            {"name": "language", "in": "query", "schema": one_of(LANGUAGES),
-             "description": "The language of the words; without it, that of the document."},
-        ],
+        parameters=[_INVOICE, _LINE, *_HOW_EXPLAINED],
     ),
 )  # fmt: skip
 async def get_explanation(id: str, line: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """Why a line has its amount: price, quantity and every step in words and numbers, the use by day, the tax; of a
     difference or a credit, what it was, what it is now, and what changed it. As text where `Accept` says
     `text/plain`."""
-    known_parameters(request, "window", "language")
-    window: UseWindow = "hour" if choice_parameter(request, "window", _WINDOWS) == "hour" else "day"
-    asked = choice_parameter(request, "language", LANGUAGES)
+    window, asked = _how_explained(request)
 
     def work() -> Explanation:
         stored = find_invoice(database(request), id, caller)
@@ -355,6 +361,29 @@ def _line_event(row: LineEvent, tenant: str) -> dict[str, Any]:
     if stored.cancelled_at is not None:
         shown["cancelled_at"] = instant_text(stored.cancelled_at)
     return shown if row.change is None else shown | {"change": row.change}
+
+
+@router.get(
+    "/invoices/{id}/annex.pdf",
+    **described(
+        "read",
+        {200: Answer("The annex", {"type": "string", "format": "binary"}, ("application/pdf",), headers=_NAMED)},
+        404, 422, parameters=[_INVOICE, *_HOW_EXPLAINED],
+    ),
+)  # fmt: skip
+async def get_annex(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """Why every line has its amount, as a PDF to go with the document: what `explanation` says of each, in order."""
+    window, asked = _how_explained(request)
+
+    def work() -> tuple[bytes, str]:
+        stored = find_invoice(database(request), id, caller)
+        language = language_of(asked or stored.invoice.language)
+        explained = explain_lines(database(request), stored, window=window)
+        return render_annex(stored.invoice, explained, language=language), stored.invoice.number or "draft"
+
+    content, name = await run_in_threadpool(work)
+    disposition = f'inline; filename="{name}-annex.pdf"'
+    return Response(content, media_type="application/pdf", headers={"Content-Disposition": disposition})
 
 
 def _event_place(text: str) -> EventPlace:
