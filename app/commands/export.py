@@ -19,7 +19,8 @@ from app.domain.money import CURRENCY_DECIMALS
 from app.domain.periods import local_date
 from app.operations.export_documents import FORMATS, Table, count_documents, export_documents
 from app.operations.export_filters import export_filter
-from app.operations.export_journal import JournalWish, journal_chunks, journal_name, open_journal
+from app.operations.export_journal import journal_chunks, journal_name
+from app.operations.journal_sources import JournalWish, open_journal
 from app.operations.put_chart import find_chart
 from app.settings import Settings
 

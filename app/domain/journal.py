@@ -21,7 +21,8 @@ from decimal import Decimal
 from app.domain.accounting import ChartOfAccounts, Context, Journal
 from app.domain.invoices import Invoice, InvoiceLine
 from app.domain.money import ZERO, round_amount
-from app.domain.tax import TaxGroup, TaxRate
+from app.domain.payments import PaidTax
+from app.domain.tax import TaxRate
 
 PAID_ON_DELIVERY = frozenset({"goods", "electricity"})
 """Supplies whose VAT is owed when they are delivered, whatever the regime of the seller."""
@@ -190,7 +191,7 @@ class MoneyMove:
 
     invoice: Invoice
     amount: Decimal
-    tax: tuple[TaxGroup, ...]
+    tax: tuple[PaidTax, ...]
 
 
 def money_entry(

@@ -7,101 +7,39 @@ numbers have no gap and follow the days.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
-from zoneinfo import ZoneInfo
+from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
 from app.documents import sales_journal
 from app.documents.document_tables import issue_date
 from app.documents.tables import csv_chunks
-from app.domain.accounting import ChartOfAccounts
-from app.domain.callers import Caller
-from app.domain.errors import InvalidInput, NotFound
-from app.domain.exports import Bound, ExportFilter
-from app.domain.invoices import Invoice
+from app.domain.accounting import Journal
+from app.domain.ids import public_id
 from app.domain.journal import JournalEntry, MoneyMove, document_entry, money_entry
-from app.domain.money import ZERO, round_amount
-from app.domain.periods import local_date, start_of_day
+from app.domain.money import ZERO
+from app.domain.payments import PaidTax, Payment
+from app.domain.periods import local_date
 from app.domain.tenants import Tenant
-from app.operations.resolve_tenant import tenant_seen_by
-from app.storage import accounting_store, export_store, invoice_store, tenant_store
-from app.storage.accounting_store import BalanceMove, MovePlace
+from app.operations.journal_sources import (
+    Books,
+    PaidMove,
+    Progress,
+    balance_moves,
+    documents_issued,
+    in_books,
+    ledger_moves,
+    paid_by_balance,
+    payments_made,
+)
+from app.storage import credit_store, invoice_store
+from app.storage.accounting_store import BalanceMove
 from app.storage.database import Database
-from app.storage.export_store import Place
 from app.storage.invoice_store import StoredInvoice
-
-_PAGE = 200
-Progress = Callable[[int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class JournalWish:
-    """The books of a seller ('' for the operator), of the days in [start, end), in one currency ('' for the seller's:
-    then documents in others are in them by the rate that they say)."""
-
-    start: Bound | None = None
-    end: Bound | None = None
-    seller: str = ""
-    currency: str = ""
-    first_number: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Whose entries are asked for, and what of them."""
-
-    seller: Tenant
-    chart: ChartOfAccounts
-    currency: str
-    filter: ExportFilter
-    first_number: int
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.seller.time_zone)
-
-
-def open_journal(database: Database, wish: JournalWish, caller: Caller, chart: ChartOfAccounts) -> Books:
-    """Raises NotFound where there is no such seller (for a bound key: but its own tenant), and InvalidInput where the
-    end is not after the start, or the seller issued documents in another currency that say no rate."""
-    return database.read(lambda connection: _books(connection, wish, caller, chart))
-
-
-def _books(connection: Connection, wish: JournalWish, caller: Caller, chart: ChartOfAccounts) -> Books:
-    seller = _seller(connection, wish, caller)
-    zone = ZoneInfo(seller.time_zone)
-    start, end = _instant(wish.start, zone), _instant(wish.end, zone)
-    if start is not None and end is not None and end <= start:
-        raise InvalidInput.at("to", "to must lie after from")
-    currency = wish.currency or seller.currency
-    if not wish.currency:
-        others = accounting_store.currencies_without_rate(connection, seller.tenant_id, currency, start=start, end=end)
-        if others:
-            raise InvalidInput.at(
-                "currency", f"there are documents in {', '.join(others)} without a rate: name one currency"
-            )
-    wanted = ExportFilter(start, end, currency=wish.currency or None, seller_id=seller.tenant_id)
-    return Books(seller, chart, currency, wanted, wish.first_number)
-
-
-def _seller(connection: Connection, wish: JournalWish, caller: Caller) -> Tenant:
-    key = wish.seller or caller.tenant_key
-    if key:
-        return tenant_seen_by(connection, caller, key)
-    seller = tenant_store.operator(connection)
-    if seller is None:
-        raise NotFound("No tenant is the operator, so there is no seller.")
-    return seller
-
-
-def _instant(bound: Bound | None, zone: ZoneInfo) -> datetime | None:
-    return bound if bound is None or isinstance(bound, datetime) else start_of_day(bound, zone)
 
 
 def journal_name(books: Books, *, today: date) -> str:
@@ -127,7 +65,10 @@ def journal_entries(
     database: Database, books: Books, *, progress: Progress = lambda _documents: None
 ) -> Iterator[JournalEntry]:
     """Every entry, by day; of one day documents first, in order of issue."""
-    sources = (_of_documents(database, books, progress), _of_balance(database, books))
+    sources = (
+        _of_documents(database, books, progress), _of_balance(database, books), _of_payments(database, books),
+        _of_ledger(database, books),
+    )  # fmt: skip
     yield from heapq.merge(*sources, key=lambda entry: entry.day)
 
 
@@ -135,28 +76,17 @@ def journal_entries(
 
 
 def _of_documents(database: Database, books: Books, progress: Progress) -> Iterator[JournalEntry]:
-    after: Place | None = None
-    while True:
-        place = after
-
-        def read(connection: Connection, place: Place | None = place) -> list[StoredInvoice]:
-            return export_store.issued_page(connection, books.filter, after=place, limit=_PAGE)
-
-        page = database.read(read)
-        for stored in page:
-            invoice = stored.invoice
-            piece_day = issue_date(invoice)
-            assert invoice.issued_at is not None and piece_day is not None, "it is issued"
-            entry = document_entry(
-                invoice, books.chart, day=local_date(invoice.issued_at, books.zone), piece_day=piece_day,
-                currency=books.currency,
-            )  # fmt: skip
-            if entry is not None:
-                yield entry
-        progress(len(page))
-        if len(page) < _PAGE:
-            return
-        after = export_store.place_of(page[-1])
+    for stored in documents_issued(database, books.filter, progress):
+        invoice = stored.invoice
+        piece_day = issue_date(invoice)
+        assert invoice.issued_at is not None and piece_day is not None, "it is issued"
+        entry = document_entry(
+            invoice, books.chart, day=local_date(invoice.issued_at, books.zone), piece_day=piece_day,
+            currency=books.currency,
+        )  # fmt: skip
+        if entry is not None:
+            yield entry
+        yield from _balance_split_anew(database, books, stored)
 
 
 # --- prepaid balance --------------------------------------------------------------------------------------------------
@@ -164,10 +94,9 @@ def _of_documents(database: Database, books: Books, progress: Progress) -> Itera
 
 def _of_balance(database: Database, books: Books) -> Iterator[JournalEntry]:
     """What prepaid balance paid: an advance of the buyer's becomes the payment of its invoice."""
-    for _, found in groupby(_balance_moves(database, books), key=lambda move: (move.place[:2], move.document_id)):
+    for _, found in groupby(balance_moves(database, books), key=lambda move: (move.place[:2], move.document_id)):
         moves = list(found)
-        read = _reader(moves)
-        document, invoices = database.read(read)
+        document, invoices, taxes = database.read(_reader(moves))
         if document is None or (books.filter.currency or document.invoice.currency) != document.invoice.currency:
             continue
         amounts = dict.fromkeys(invoices, ZERO)
@@ -179,45 +108,89 @@ def _of_balance(database: Database, books: Books) -> Iterator[JournalEntry]:
             "miscellaneous", books.chart, day=local_date(moves[0].place[0], books.zone), piece=document.invoice.number,
             piece_day=piece_day, label=f"Avance imputée {document.invoice.number} {document.invoice.buyer.name}",
             currency=books.currency, received=ZERO,
-            moves=[MoneyMove(invoices[key].invoice, amount, ()) for key, amount in amounts.items()],
+            moves=[MoneyMove(invoices[key].invoice, amount, taxes[key]) for key, amount in amounts.items()],
             tenant=document.invoice.buyer.key, name=document.invoice.buyer.name,
         )  # fmt: skip
         if entry is not None:
             yield entry
 
 
-def in_books(amount: Decimal, invoice: Invoice, books: Books) -> Decimal:
-    """An amount in the document's currency as the books have it: by the rate that the document says."""
-    if invoice.currency == books.currency:
-        return amount
-    assert invoice.accounting_tax is not None, "what has no rate is not asked for"
-    return round_amount(amount * invoice.accounting_tax.rate, books.currency)
+_Read = tuple[StoredInvoice | None, dict[UUID, StoredInvoice], dict[UUID, tuple[PaidTax, ...]]]
 
 
-def _reader(moves: list[BalanceMove]) -> Callable[[Connection], tuple[StoredInvoice | None, dict[Any, StoredInvoice]]]:
-    tenant_id = moves[0].tenant_id
+def _reader(moves: list[BalanceMove]) -> Callable[[Connection], _Read]:
+    """Reads the document, the invoices that the moves pay, and what of their VAT is paid with it."""
+    at, tenant_id = moves[0].place[0], moves[0].tenant_id
 
-    def read(connection: Connection) -> tuple[StoredInvoice | None, dict[Any, StoredInvoice]]:
+    def read(connection: Connection) -> _Read:
         found = {id: invoice_store.find(connection, tenant_id, id) for id in {move.invoice_id for move in moves}}
-        document = invoice_store.find(connection, tenant_id, moves[0].document_id)
-        return document, {id: stored for id, stored in found.items() if stored is not None}
+        invoices = {id: stored for id, stored in found.items() if stored is not None}
+        taxes = {id: paid_by_balance(connection, stored).get(at, ()) for id, stored in invoices.items()}
+        return invoice_store.find(connection, tenant_id, moves[0].document_id), invoices, taxes
 
     return read
 
 
-def _balance_moves(database: Database, books: Books) -> Iterator[BalanceMove]:
-    after: MovePlace | None = None
-    while True:
-        place = after
+def _balance_split_anew(database: Database, books: Books, note: StoredInvoice) -> Iterator[JournalEntry]:
+    """What a credit note changes of the VAT that balance has paid of its invoice, where no balance goes back."""
+    tenant_id, invoice_id, at = note.place.tenant_id, note.place.credits_id, note.invoice.issued_at
+    if invoice_id is None or at is None or note.invoice.seller.vat_regime != "on_payment":
+        return
 
-        def read(connection: Connection, place: MovePlace | None = place) -> list[BalanceMove]:
-            return accounting_store.balance_moves(
-                connection, books.seller.tenant_id, start=books.filter.issued_from, end=books.filter.issued_to,
-                after=place, limit=_PAGE,
-            )  # fmt: skip
+    def read(connection: Connection) -> tuple[StoredInvoice | None, tuple[PaidTax, ...]]:
+        stored = invoice_store.find(connection, tenant_id, invoice_id)
+        if stored is None:
+            return None, ()
+        uses = credit_store.of_invoice(connection, tenant_id, invoice_id, kind="prepaid")
+        if any(use.created_at == at for use in uses):
+            return None, ()  # the entry of what goes back says it
+        return stored, paid_by_balance(connection, stored).get(at, ())
 
-        page = database.read(read)
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = page[-1].place
+    stored, tax = database.read(read)
+    piece_day = issue_date(note.invoice)
+    if stored is None or not tax or piece_day is None:
+        return
+    entry = money_entry(
+        "miscellaneous", books.chart, day=local_date(at, books.zone), piece=note.invoice.number, piece_day=piece_day,
+        label=f"TVA sur encaissement {note.invoice.number}", currency=books.currency, received=ZERO,
+        moves=[MoneyMove(stored.invoice, ZERO, tax)], tenant=note.invoice.buyer.key, name=note.invoice.buyer.name,
+    )  # fmt: skip
+    if entry is not None:
+        yield entry
+
+
+# --- payments ---------------------------------------------------------------------------------------------------------
+
+
+def _of_payments(database: Database, books: Books) -> Iterator[JournalEntry]:
+    """Money that came in, and what it paid on that day."""
+    for payer, payment, moves in payments_made(database, books):
+        entry = _payment_entry(books, "bank", payer, payment, payment.paid_on, payment.amount, moves)
+        if entry is not None:
+            yield entry
+
+
+def _of_ledger(database: Database, books: Books) -> Iterator[JournalEntry]:
+    """What money on account paid later, what came back to it, and what went back to the payer."""
+    for payer, payment, moves in ledger_moves(database, books):
+        sent = sum((move.entry.amount for move in moves if move.entry.kind in ("reversal", "refund")), ZERO)
+        journal: Journal = "bank" if sent else "miscellaneous"
+        entry = _payment_entry(books, journal, payer, payment, moves[0].entry.booked_on, -sent, moves)
+        if entry is not None:
+            yield entry
+
+
+def _payment_entry(
+    books: Books, journal: Journal, payer: Tenant, payment: Payment, day: date, received: Decimal,
+    moves: Sequence[PaidMove],
+) -> JournalEntry | None:  # fmt: skip
+    piece = payment.reference or payment.external_id or public_id("pay", payment.tenant_id, payment.payment_id)
+    titles = {"reversal": "Rejet", "refund": "Remboursement", "release": "Annulation d'imputation"}
+    title = next((titles[move.entry.kind] for move in reversed(moves) if move.entry.kind in titles), "Règlement")
+    return money_entry(
+        journal, books.chart, day=day, piece=piece, piece_day=payment.paid_on, label=f"{title} {payer.name}",
+        currency=books.currency, received=received, tenant=payer.key, name=payer.name,
+        moves=[
+            MoneyMove(move.invoice, move.entry.amount, move.entry.tax) for move in moves if move.invoice is not None
+        ],
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,16 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage.tables import charts_of_accounts, credit_entries, credit_grants, invoices
+from app.domain.payments import Payment, PaymentEntry
+from app.storage import payment_store
+from app.storage.tables import (
+    charts_of_accounts,
+    credit_entries,
+    credit_grants,
+    invoices,
+    payment_entries,
+    payments,
+)
 from app.storage.types import Id, Instant
 
 _CHART = "main"
@@ -87,6 +96,61 @@ def balance_moves(
         )
         for row in connection.execute(query.order_by(*order).limit(limit))
     ]  # fmt: skip
+
+
+PaymentPlace = tuple[date, UUID, UUID]
+"""Where a payment stands: its day, whose it is, its id."""
+
+
+def payments_page(
+    connection: Connection, seller_id: UUID, currency: str, *, start: date | None, end: date | None,
+    after: PaymentPlace | None, limit: int,
+) -> list[Payment]:  # fmt: skip
+    """The next payments to the seller in the currency, made in [start, end), by day."""
+    order = (payments.c.paid_on, payments.c.tenant_id, payments.c.payment_id)
+    query = sa.select(payments).where(payments.c.seller_id == seller_id, payments.c.currency == currency)
+    query = _between(query, order, [sa.Date(), Id(), Id()], start=start, end=end, after=after)
+    return payment_store.payments_by(connection, query.order_by(*order).limit(limit))
+
+
+LedgerPlace = tuple[date, UUID, int]
+"""Where an entry of a payer's ledger stands: its day, whose it is, its number."""
+
+
+def ledger_page(
+    connection: Connection, seller_id: UUID, currency: str, *, start: date | None, end: date | None,
+    after: LedgerPlace | None, limit: int,
+) -> list[tuple[UUID, PaymentEntry]]:  # fmt: skip
+    """The next entries (payer, entry) about payments to the seller in the currency, booked in [start, end), by day;
+    without what a payment paid on its own day."""
+    order = (payment_entries.c.booked_on, payment_entries.c.tenant_id, payment_entries.c.sequence)
+    on_its_day = sa.and_(payment_entries.c.kind == "allocation", payment_entries.c.booked_on == payments.c.paid_on)
+    # As one value for each entry, so that entries are walked in their order whatever the database thinks of joins.
+    is_wanted = (
+        sa.select(sa.func.count())
+        .select_from(payments)
+        .where(
+            payments.c.tenant_id == payment_entries.c.tenant_id, payments.c.payment_id == payment_entries.c.payment_id,
+            payments.c.seller_id == seller_id, payments.c.currency == currency, sa.not_(on_its_day),
+        )
+        .correlate(payment_entries)
+        .scalar_subquery()
+    )  # fmt: skip
+    query = sa.select(payment_entries).where(is_wanted == 1)
+    query = _between(query, order, [sa.Date(), Id(), sa.BigInteger()], start=start, end=end, after=after)
+    return payment_store.entries_by(connection, query.order_by(*order).limit(limit))
+
+
+def _between(
+    query: sa.Select[Any], order: tuple[Any, ...], kinds: list[Any], *, start: date | None, end: date | None,
+    after: tuple[Any, ...] | None,
+) -> sa.Select[Any]:  # fmt: skip
+    query = query.where(order[0] >= (start or date.min))
+    if end is not None:
+        query = query.where(order[0] < end)
+    if after is not None:
+        query = query.where(sa.tuple_(*order, types=kinds) > sa.tuple_(*after, types=kinds))
+    return query
 
 
 def currencies_without_rate(

@@ -40,6 +40,14 @@ def issued_page(
     return [found[place] for place in sorted(found)][:limit]
 
 
+def notes_on(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[StoredInvoice]:
+    """The credit notes that were issued on the invoice, in order of issue."""
+    query = sa.select(invoices).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.credits_id == invoice_id, invoices.c.status == "issued"
+    )
+    return stored_by(connection, query.order_by(*_ORDER))
+
+
 def count_issued(connection: Connection, wanted: ExportFilter) -> int:
     """How many documents that is, about: a document between two parties of one filter counts twice, periods given as
     dates are only narrowed down to."""

@@ -89,6 +89,16 @@ def of_tenants(connection: Connection, tenant_ids: Sequence[UUID], *, paid_by: d
     return [_payment(row) for row in connection.execute(query.order_by(payments.c.payment_id)).mappings()]
 
 
+def payments_by(connection: Connection, query: sa.Select[Any]) -> list[Payment]:
+    """The payments that a query of all columns of `payments` finds, in its order."""
+    return [_payment(row) for row in connection.execute(query).mappings()]
+
+
+def entries_by(connection: Connection, query: sa.Select[Any]) -> list[tuple[UUID, PaymentEntry]]:
+    """The entries that a query of all columns of `payment_entries` finds, in its order, each with its tenant."""
+    return [(row["tenant_id"], _entry(row)) for row in connection.execute(query).mappings()]
+
+
 def payers(connection: Connection) -> list[UUID]:
     """Every tenant that ever paid, in order."""
     query = sa.select(payments.c.tenant_id).distinct().order_by(payments.c.tenant_id)

@@ -245,6 +245,7 @@ invoice_lines = _table(
     _text("mark", ""),  # JSON: what it froze, in short; '' where the line was not rated from a plan
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
     Index(None, "tenant_id", "subscription_id", "charge"),
+    Index(None, "period_end", "tenant_id", "invoice_id", "position"),
 )  # fmt: skip
 
 invoice_files = _table(  # what was rendered after issue, kept once as it was handed out
@@ -352,6 +353,7 @@ payments = _table(
     _instant("created_at"),
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "open"),
     Index(None, "tenant_id", "external_reference"), Index(None, "created_at", "payment_id"),
+    Index(None, "seller_id", "currency", "paid_on", "tenant_id", "payment_id"),
 )  # fmt: skip
 
 payment_entries = _table(  # the ledger: rows are added and never change
@@ -368,7 +370,7 @@ payment_entries = _table(  # the ledger: rows are added and never change
     ForeignKeyConstraint(["tenant_id", "invoice_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
     ForeignKeyConstraint(["tenant_id", "document_id"], ["invoices.tenant_id", "invoices.invoice_id"]),
     Index(None, "tenant_id", "payment_id", "sequence"), Index(None, "tenant_id", "invoice_id"),
-    Index(None, "tenant_id", "document_id"),
+    Index(None, "tenant_id", "document_id"), Index(None, "booked_on", "tenant_id", "sequence"),
 )  # fmt: skip
 
 bank_statements = _table(  # each file once

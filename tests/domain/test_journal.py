@@ -15,6 +15,7 @@ from app.domain.accounting import DEFAULT_CHART, AccountOverride, ChartOfAccount
 from app.domain.credit import CreditUse
 from app.domain.invoices import AccountingTax, Invoice
 from app.domain.journal import JournalEntry, MoneyMove, document_entry, money_entry
+from app.domain.payments import PaidTax
 from app.domain.tax import TaxGroup, TaxRate
 from tests.documents.conftest import SELLER, invoice_of, line_of
 from tests.documents.test_focus import documents
@@ -137,7 +138,7 @@ def money(received: str, *moves: MoneyMove) -> list[tuple[str, str, str]]:
 
 def paid(amount: str, vat: str, **changes: Any) -> MoneyMove:
     invoice = invoice_of(line_of(), **changes)
-    group = TaxGroup("S", Decimal(20), Decimal(amount) - Decimal(vat), Decimal(vat))
+    group = PaidTax("S", Decimal(20), Decimal(amount) - Decimal(vat), Decimal(vat))
     return MoneyMove(invoice, Decimal(amount), (group,))
 
 

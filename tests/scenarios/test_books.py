@@ -80,17 +80,30 @@ def year(api: Api, seed: int) -> None:
         api.clock.set(f"{through}T06:00:00+00:00")
         run = api.bill(f"{through}T00:00:00Z")
         assert run["failed"] == 0, run
+        pay(api, chance, through)
+
+
+def pay(api: Api, chance: random.Random, day: str) -> None:
+    """Of what is due some is paid in part, some in full, some beyond; and of what was paid some comes back."""
+    for one in [one for one in issued(api) if Decimal(one["due"]) > 0]:
+        share = chance.choice(("0", "0.4", "1", "1.1"))
+        part = (Decimal(one["due"]) * Decimal(share)).quantize(Decimal("0.01"))
+        if part:
+            made = api.post(f"/v1/invoices/{one['id']}/payments", {"amount": str(part), "paid_on": day})
+            if chance.random() < 0.2:
+                api.post(f"/v1/payments/{made['id']}/reversals", {"reason": "mistake"})
 
 
 @pytest.mark.parametrize("regime", ["on_debits", "on_payment"])
 def test_the_journal_of_a_year_balances_and_its_numbers_follow_the_days(api: Api, regime: str) -> None:
-    """Every entry, and all of them; and what buyers owe is the total of what was issued, less what balance paid."""
+    """Every entry, and all of them; what buyers owe is what is due of the documents; and VAT that waits for payment is
+    owed to the cent once all is paid."""
     start(api, regime)
     year(api, seed=7 if regime == "on_debits" else 8)
 
     rows = of_file(api)
 
-    entries = [list(found) for _, found in groupby(rows, key=lambda row: row["EcritureNum"])]
+    entries = entries_of(rows)
     assert [found[0]["EcritureNum"] for found in entries] == [str(n) for n in range(1, len(entries) + 1)]
     days = [found[0]["EcritureDate"] for found in entries]
     assert days == sorted(days)
@@ -101,14 +114,25 @@ def test_the_journal_of_a_year_balances_and_its_numbers_follow_the_days(api: Api
     documents = [one for one in issued(api) if Decimal(one["total"]) or one["allowances"]]
     assert pieces == {one["number"] for one in documents}
     assert {one["type"] for one in documents} == {"invoice", "credit_note"}
-    receivable = sum(debit - credit for account, debit, credit in sides(rows) if account == "411000")
-    due = sum(Decimal(one["due"]) for one in documents)
-    assert receivable == due, "prepaid balance paid some of it: 4191 says how much"
-    used = sum(debit - credit for account, debit, credit in sides(rows) if account == "419100")
-    assert 0 < used <= 150
-    vat = sum(credit - debit for account, debit, credit in sides(rows) if account.startswith("4457"))
+    assert balance(rows, "411") == sum(Decimal(one["due"]) for one in documents) != 0
+    assert balance(rows, "512") > 0, "money came in"
     signs = {"invoice": 1, "credit_note": -1}
-    assert vat == sum(signs[one["type"]] * (Decimal(one["total"]) - Decimal(one["net"])) for one in documents)
+    vat = sum(signs[one["type"]] * (Decimal(one["total"]) - Decimal(one["net"])) for one in documents)
+    assert -balance(rows, "445") == vat
+    if regime == "on_debits":
+        assert not balance(rows, "44574")
+        return
+    assert balance(rows, "44574") < 0, "some of it waits for payment"
+    for one in documents:
+        if Decimal(one["due"]) > 0:
+            api.post(f"/v1/invoices/{one['id']}/payments", {"amount": one["due"], "paid_on": "2026-01-01"})
+    rows = of_file(api)
+    assert [balance(rows, "411"), balance(rows, "44574"), -balance(rows, "445")] == [0, 0, vat], "all is paid"
+
+
+def balance(rows: list[dict[str, str]], beginning: str) -> Decimal:
+    """Debits less credits of the accounts that begin like this."""
+    return sum((debit - credit for account, debit, credit in sides(rows) if account.startswith(beginning)), Decimal(0))
 
 
 def issued(api: Api) -> list[Any]:
@@ -179,3 +203,37 @@ def test_a_chart_that_no_books_have_is_refused(api: Api, chart: dict[str, Any], 
     answer = api.call("PUT", "/v1/chart-of-accounts", chart)
     assert answer.status_code == 422
     assert pointer in [problem["pointer"] for problem in answer.json()["errors"]]
+
+
+def test_a_payment_is_in_the_bank_journal_and_what_is_over_is_an_advance(api: Api) -> None:
+    """23.99 and 50.00 paid: 26.01 on account, which the next invoice of 29.47 takes; a refund of nothing is left."""
+    start(api, "on_payment")
+    api.put("/v1/subscriptions/acme-1", {"tenant": "acme", "plan": "standard", "start": "2026-10-01"})
+    api.bill("2026-10-01T00:00:00Z")
+    (invoice,) = issued(api)
+    body = {"amount": "50.00", "paid_on": "2026-11-23", "reference": "VIR 42"}
+    made = api.post(f"/v1/invoices/{invoice['id']}/payments", body)
+    (bank,) = (rows for rows in entries_of(of_file(api)) if rows[0]["JournalCode"] == "BQ")
+    assert sides(bank) == [
+        ("512000", Decimal("50.00"), 0), ("411000", 0, Decimal("23.99")), ("445740", Decimal("4.00"), 0),
+        ("445711", 0, Decimal("4.00")), ("419100", 0, Decimal("26.01")),
+    ]  # fmt: skip
+    assert (bank[0]["PieceRef"], bank[1]["CompAuxNum"], bank[0]["EcritureLib"]) == (
+        "VIR 42",
+        "acme",
+        "Règlement Acme SAS",
+    )
+    api.clock.set("2026-11-24T12:00:00+00:00")
+    api.bill("2026-11-01T00:00:00Z")
+    *_, later = entries_of(of_file(api))
+    assert (later[0]["JournalCode"], later[0]["EcritureDate"]) == ("OD", "20261124")
+    assert sides(later)[0] == ("411000", Decimal(0), Decimal("26.01"))
+    api.clock.set("2026-11-25T12:00:00+00:00")
+    api.post(f"/v1/payments/{made['id']}/reversals", {"reason": "returned", "amount": "50.00"})
+    rows = of_file(api)
+    assert balance(rows, "512") == balance(rows, "419") == 0
+    assert balance(rows, "4457") == balance(rows, "44574"), "nothing is paid: all VAT waits again"
+
+
+def entries_of(rows: list[dict[str, str]]) -> list[list[dict[str, str]]]:
+    return [list(found) for _, found in groupby(rows, key=lambda row: row["EcritureNum"])]

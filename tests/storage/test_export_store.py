@@ -136,6 +136,24 @@ def test_what_balance_paid_is_read_in_the_order_of_the_books(database: Database,
         )  # fmt: skip
 
 
+def test_payments_and_their_ledgers_are_read_in_the_order_of_the_books(
+    database: Database, kept: list[dict[str, Any]]
+) -> None:
+    for start, after in itertools.product((None, START.date()), (None, (START.date(), TENANTS[1]))):
+        for table, ask, place in (
+            ("payments", accounting_store.payments_page, after and (*after, TENANTS[2])),
+            ("payment_entries", accounting_store.ledger_page, after and (*after, 3)),
+        ):
+            check_plans(
+                database, table,
+                lambda ask=ask, start=start, place=place: database.read(  # type: ignore[misc]
+                    lambda connection: ask(
+                        connection, SELLERS[0], "EUR", start=start, end=None, after=place, limit=7
+                    )
+                ),
+            )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("zone", "start", "end", "fits"),
     [
