@@ -22,6 +22,7 @@ from app.domain.expressions import MAX_LENGTH
 from app.domain.legal_checks import DOCUMENT_KINDS
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS, MAX_PRICE_DECIMALS
+from app.domain.numbering import NUMBERED_TYPES, PATTERN
 from app.domain.parties import REFERENCE_NAMES, VAT_REGIMES
 from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
@@ -252,6 +253,16 @@ MAIL_ADDRESSES: Schema = {
     "maxItems": MAX_ADDRESSES, "description": "The e-mail addresses that its documents are sent to.",
 }  # fmt: skip
 SUBJECT = {"anyOf": [text(), sent({"subject": text()}, {"from": INSTANT})]}
+_PATTERN_TEXT: Schema = {
+    "type": "string",
+    "maxLength": 100,
+    "pattern": PATTERN,
+    "description": "Ends with {seq} or {seq:06}, after letters, digits, + - _ /, {year} and {month}.",
+}
+NUMBERING = sent(
+    {}, {"pattern": _PATTERN_TEXT, **{name: _PATTERN_TEXT for name in NUMBERED_TYPES}},  # noqa: C420
+    description="Patterns of the numbers of documents; a type that is named has a series of its own.",
+)  # fmt: skip
 VAT_CHECK = sent(
     {"date": DAY, "valid": BOOLEAN}, {"vat_number": text(50), "source": text(), "consultation_number": text()},
     description="What a register (VIES) said of the VAT number; without `vat_number` of the one in `legal`. Only with "
@@ -274,7 +285,8 @@ TENANT_SENT = sent(
         "billing_address": ADDRESS, "delivery_address": ADDRESS, "bill_to": KEY, "parent": KEY,
         "purchase_orders": {"type": "array", "items": PURCHASE_ORDER, "maxItems": MAX_PURCHASE_ORDERS},
         "invoice_email": MAIL_ADDRESSES,
-        "purchase_order_required": BOOLEAN, **REFERENCES, "vat_check": VAT_CHECK, "missing": {"readOnly": True},
+        "purchase_order_required": BOOLEAN, **REFERENCES, "vat_check": VAT_CHECK,
+        "numbering": NUMBERING, "missing": {"readOnly": True},
         "invalid": {"readOnly": True},
     },
     examples=[{"name": "Acme SAS", "currency": "EUR", "time_zone": "Europe/Paris", "language": "fr",
@@ -314,6 +326,7 @@ TENANT = shown(
             {"number": text()}, {"valid_from": DAY, "valid_to": DAY, "cap": DECIMAL})},
         "invoice_email": {"type": "array", "items": {"type": "string"}},
         "purchase_order_required": BOOLEAN, **_REFERENCES_SHOWN,
+        "numbering": shown({"pattern": {"type": "string"}}, {name: {"type": "string"} for name in NUMBERED_TYPES}),
         "vat_check": shown({"vat_number": {"type": "string"}, "date": DAY, "valid": BOOLEAN},
                            {"source": {"type": "string"}, "consultation_number": {"type": "string"}}),
     },

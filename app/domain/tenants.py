@@ -15,6 +15,7 @@ from uuid import UUID
 
 from app.domain.events import EARLIEST
 from app.domain.ids import NOBODY
+from app.domain.numbering import PLAIN_NUMBERING, Numbering
 from app.domain.parties import NO_REFERENCES, Address, BuyerReferences, Legal, PurchaseOrder, VatCheck
 from app.domain.tax import Exemption, TaxRate, exemption_of
 
@@ -82,6 +83,7 @@ class Tenant:
     buying: Buying = PLAIN_BUYING
     vat_check: VatCheck | None = None
     drafts: DraftRules = NO_DRAFT_RULES
+    numbering: Numbering = PLAIN_NUMBERING
 
     @property
     def checked_vat_number(self) -> str:

@@ -10,10 +10,12 @@ that are still being built (their buckets are not whole yet).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from heapq import merge
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -21,11 +23,12 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import Bucket, Fold, Tally
-from app.domain.events import content_digest, identity_of, instant_text
+from app.domain.events import EARLIEST, content_digest, identity_of, instant_text
 from app.domain.invoices import InvoiceLine, content_hash, line_digest, totals
 from app.domain.marks import keep_mark, mark_of
 from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
+from app.domain.numbering import MAIN_SERIES, parse_number
 from app.domain.tax import TaxGroup, summed_groups
 from app.operations.audit_credit import Difference, credit_differences
 from app.operations.audit_payments import payment_differences
@@ -76,7 +79,7 @@ def _audit(connection: Connection, now: datetime, progress: Progress) -> Audit:
     keys = {tenant.tenant_id: tenant.key for tenant in tenant_store.all_tenants(connection)}
     _audit_events(connection, audit, meters, keys, progress)
     for seller_id, series in invoice_store.all_series(connection):
-        _audit_series(connection, audit, seller_id, series, keys, progress)
+        _audit_seller(connection, audit, seller_id, series, keys, progress)
     _audit_billed(connection, audit)
     audit.differences += credit_differences(connection, keys)
     audit.differences += payment_differences(connection, keys)
@@ -195,54 +198,66 @@ def _text(value: object) -> str:
 # --- documents --------------------------------------------------------------------------------------------------------
 
 
-def _audit_series(
-    connection: Connection,
-    audit: Audit,
-    seller_id: UUID,
-    series: SeriesState,
-    keys: dict[UUID, str],
+def _audit_seller(
+    connection: Connection, audit: Audit, seller_id: UUID, series: dict[str, SeriesState], keys: dict[UUID, str],
     progress: Progress,
-) -> None:
-    """Walks a seller's documents in order: numbers, chain and content of each."""
+) -> None:  # fmt: skip
+    """Walks a seller's documents in order of issue: numbers, chains and content of each."""
     seller = keys.get(seller_id, str(seller_id))
-    previous: StoredInvoice | None = None
+    previous: dict[str, StoredInvoice] = {}
+    stems: dict[str, int] = {}
     credited: dict[tuple[UUID, UUID], list[TaxGroup]] = {}
+    walks = [_walk(connection, seller_id, name) for name in sorted(series)]
+    for name, stored in merge(*walks, key=lambda item: item[1].invoice.issued_at or EARLIEST):
+        _check_order(audit, stored, previous.get(name), stems, seller)
+        _check_document(connection, audit, stored, credited)
+        previous[name] = stored
+        audit.documents += 1
+        progress("documents", audit.documents)
+    for name, state in sorted(series.items()):
+        row = {"seller": seller} | ({} if name == MAIN_SERIES else {"series": name})
+        expected = _end_of_series(previous.get(name), state)
+        if expected != state:
+            audit.differences.append(Difference("number_series", row, "end of the series", str(expected), str(state)))
+    counted = invoice_store.stems_of(connection, seller_id)
+    for stem in sorted(stems.keys() | counted.keys()):
+        wanted, found = stems.get(stem, 0), counted.get(stem, 0)
+        if wanted != found:
+            row = {"seller": seller, "stem": stem}
+            audit.differences.append(Difference("number_stems", row, "sequence", str(wanted), str(found)))
+
+
+def _walk(connection: Connection, seller_id: UUID, series: str) -> Iterator[tuple[str, StoredInvoice]]:
+    """(series, document) of each of its documents, in order."""
     position = 0
     while True:
-        page = invoice_store.in_series(connection, seller_id, after=position, limit=500)
-        for stored in page:
-            _check_order(audit, stored, previous, seller)
-            _check_document(connection, audit, stored, credited)
-            previous = stored
-            audit.documents += 1
-            progress("documents", audit.documents)
+        page = invoice_store.in_series(connection, seller_id, after=position, limit=500, series=series)
+        yield from ((series, stored) for stored in page)
         if len(page) < 500:
-            break
+            return
         position = page[-1].sequence or 0
-    expected = _end_of_series(previous)
-    if expected != series:
-        audit.differences.append(
-            Difference("number_series", {"seller": seller}, "end of the series", str(expected), str(series))
-        )
 
 
-def _end_of_series(last: StoredInvoice | None) -> SeriesState:
-    """What the seller's counter must say after this document: the next number comes from it."""
+def _end_of_series(last: StoredInvoice | None, found: SeriesState) -> SeriesState:
+    """What the end of the series must be after this document. Its year is known where its number says it."""
     if last is None:
         return NO_SERIES
-    year, _, sequence = last.invoice.number.partition("-")
-    return SeriesState(int(year), int(sequence), last.sequence or 0, last.invoice.hash, last.invoice.issued_at)
+    stem, sequence = parse_number(last.invoice.number)
+    year = int(stem[:4]) if re.fullmatch(r"[0-9]{4}-", stem) else found.year
+    return SeriesState(year, sequence, last.sequence or 0, last.invoice.hash, last.invoice.issued_at)
 
 
-def _check_order(audit: Audit, stored: StoredInvoice, previous: StoredInvoice | None, seller: str) -> None:
+def _check_order(
+    audit: Audit, stored: StoredInvoice, previous: StoredInvoice | None, stems: dict[str, int], seller: str
+) -> None:
+    """`stems` are how far each stem had counted before the document, and then with it."""
     invoice = stored.invoice
     row = {"seller": seller, "number": invoice.number, "id": invoice.id}
-    year = invoice.number.partition("-")[0]
-    before_year, _, before_text = previous.invoice.number.partition("-") if previous else (year, "", "0")
-    expected_number = int(before_text) + 1 if year == before_year else 1
+    stem, sequence = parse_number(invoice.number)
+    next_number = f"{stem}{stems.get(stem, 0) + 1:0{len(invoice.number) - len(stem)}}"
+    stems[stem] = sequence
     expected = (
-        (previous.sequence or 0) + 1 if previous else 1, f"{year}-{expected_number:06}",
-        previous.invoice.hash if previous else "",
+        (previous.sequence or 0) + 1 if previous else 1, next_number, previous.invoice.hash if previous else "",
     )  # fmt: skip
     found = (stored.sequence, invoice.number, invoice.previous_hash)
     for name, wanted, value in zip(("sequence", "number", "previous hash"), expected, found, strict=True):

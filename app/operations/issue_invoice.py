@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from app.documents.make_e_invoice import refuse_disagreements
 from app.domain.ids import NOBODY
 from app.domain.invoices import content_hash
+from app.domain.numbering import number_text, stem_of
 from app.domain.parties import PaymentTerms
 from app.domain.periods import local_date
 from app.domain.tenants import Tenant
@@ -27,32 +28,33 @@ from app.wire.announcements import document_facts
 
 
 def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, terms_days: int) -> StoredInvoice:
-    """The issued document. The seller's counter row is locked until the caller commits: no gap, no double, in order.
+    """The issued document. The seller's series are locked until the caller commits: no gap, no double, in order.
 
-    `issued_at` is never before that of the document before it; the year of the number is the seller's local one.
-    Raises AmountsDisagree.
+    `issued_at` is never before that of the document before it; year and month of the number are the seller's local
+    ones. Raises AmountsDisagree.
     """
     place = draft.place
-    series = invoice_store.lock_series(connection, place.seller_id)
     seller = tenant_store.find_by_id(connection, place.seller_id)
     assert seller is not None
+    name, pattern = seller.numbering.series_of(draft.invoice.type)
+    series = invoice_store.lock_series(connection, place.seller_id, name)
     issued_at = max(now, series.last_issued_at or now)
     day = local_date(issued_at, ZoneInfo(seller.time_zone))
     # A clock that steps back over New Year must not reopen last year's numbers.
-    year = max(day.year, series.year)
-    sequence = series.sequence + 1 if year == series.year else 1
+    numbered_on = day if day.year >= series.year else date(series.year, 1, 1)
+    sequence = invoice_store.stem_counter(connection, place.seller_id, stem_of(pattern, numbered_on)) + 1
     due_date = draft.invoice.due_date or _due_date(connection, draft, seller, day=day, terms_days=terms_days)
     invoice = with_accounting_tax(
         connection, with_purchase_order(connection, draft, day=day), place, seller, day
     )  # fmt: skip
     numbered = replace(
-        invoice, status="issued", number=f"{year}-{sequence:06}", issued_at=issued_at,
+        invoice, status="issued", number=number_text(pattern, numbered_on, sequence), issued_at=issued_at,
         due_date=due_date if draft.invoice.type == "invoice" else None, previous_hash=series.last_hash,
     )  # fmt: skip
     issued = replace(numbered, hash=content_hash(numbered))
     refuse_disagreements(issued)
-    moved = SeriesState(year, sequence, series.total + 1, issued.hash, issued_at)
-    invoice_store.save_issued(connection, issued, place, moved)
+    moved = SeriesState(numbered_on.year, sequence, series.total + 1, issued.hash, issued_at)
+    invoice_store.save_issued(connection, issued, place, moved, series=name)
     stored = StoredInvoice(issued, place, moved.total)
     book_coupons(connection, stored, now=issued_at)
     paid = book_issued(connection, stored, now=issued_at)

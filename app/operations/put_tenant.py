@@ -37,7 +37,7 @@ def save_tenant(connection: Connection, wish: TenantWish, *, now: datetime, if_m
         _check_currency_free(connection, before)
     tenant = Tenant(
         before.tenant_id if before else new_id(), wish.key, wish.name, wish.currency, wish.time_zone, wish.language,
-        wish.operator, wish.default_tax, wish.legal, wish.buying, wish.vat_check, wish.drafts,
+        wish.operator, wish.default_tax, wish.legal, wish.buying, wish.vat_check, wish.drafts, wish.numbering,
     )  # fmt: skip
     moved = _moved_subjects(connection, wish, tenant, now=now)
 

@@ -34,13 +34,14 @@ from app.domain.invoices import (
 from app.domain.kept_parties import keep_party, read_address, read_party, read_references
 from app.domain.marks import Mark, keep_mark, mark_of, read_mark
 from app.domain.money import ZERO, plain
+from app.domain.numbering import MAIN_SERIES, parse_number
 from app.domain.periods import Period
 from app.domain.rating.lines import Allowance
 from app.domain.tax import Exemption, TaxGroup, TaxRate
 from app.storage import draft_store
 from app.storage.draft_store import DraftWork
 from app.storage.payment_store import paid_totals
-from app.storage.tables import invoice_files, invoice_lines, invoices, number_series
+from app.storage.tables import invoice_files, invoice_lines, invoices, number_series, number_stems
 from app.storage.upserts import insert_missing
 
 SERIES = "main"
@@ -135,7 +136,8 @@ def components_from(rows: Iterable[list[Any]]) -> tuple[Component, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SeriesState:
-    """A seller's counter: the last number given in `year`, how many in all, and the end of the hash chain."""
+    """The end of a series: the year and the sequence of its last number, how many in all, and the last of the hash
+    chain."""
 
     year: int
     sequence: int
@@ -145,17 +147,25 @@ class SeriesState:
 
 
 NO_SERIES = SeriesState(0, 0, 0, "", None)
-"""Of a seller that has issued nothing."""
+"""Of a series in which nothing was issued."""
 
 
-def lock_series(connection: Connection, seller_id: UUID) -> SeriesState:
-    """The seller's counter row, locked until the transaction ends: a number taken is given back on rollback."""
-    own = (number_series.c.tenant_id == seller_id, number_series.c.series == SERIES)
+def lock_series(connection: Connection, seller_id: UUID, series: str = MAIN_SERIES) -> SeriesState:
+    """The end of the series, locked until the transaction ends: a number taken is given back on rollback.
+
+    The seller's main series is locked with any other, and first: documents of one seller are issued one after another.
+    """
+    state = _locked(connection, seller_id, MAIN_SERIES)
+    return state if series == MAIN_SERIES else _locked(connection, seller_id, series)
+
+
+def _locked(connection: Connection, seller_id: UUID, series: str) -> SeriesState:
+    own = (number_series.c.tenant_id == seller_id, number_series.c.series == series)
     query = sa.select(number_series).where(*own).with_for_update()
     row = connection.execute(query).first()
     if row is None:
         first = {
-            "tenant_id": seller_id, "series": SERIES, "year": 0, "sequence": 0, "total": 0, "last_hash": "",
+            "tenant_id": seller_id, "series": series, "year": 0, "sequence": 0, "total": 0, "last_hash": "",
             "last_issued_at": None,
         }  # fmt: skip
         insert_missing(connection, number_series, [first])
@@ -163,8 +173,23 @@ def lock_series(connection: Connection, seller_id: UUID) -> SeriesState:
     return SeriesState(row.year, row.sequence, row.total, row.last_hash, row.last_issued_at)
 
 
-def save_issued(connection: Connection, issued: Invoice, place: Place, series: SeriesState) -> None:
-    """Turns the draft into the issued document and moves the seller's counter on."""
+def stem_counter(connection: Connection, seller_id: UUID, stem: str) -> int:
+    """How many numbers of the stem were given; the seller's series are locked."""
+    query = sa.select(number_stems.c.sequence).where(number_stems.c.tenant_id == seller_id, number_stems.c.stem == stem)
+    found: int | None = connection.execute(query).scalar()
+    return found or 0
+
+
+def stems_of(connection: Connection, seller_id: UUID) -> dict[str, int]:
+    """How far each stem of the seller's numbers has counted."""
+    query = sa.select(number_stems).where(number_stems.c.tenant_id == seller_id)
+    return {row.stem: row.sequence for row in connection.execute(query)}
+
+
+def save_issued(
+    connection: Connection, issued: Invoice, place: Place, state: SeriesState, *, series: str = MAIN_SERIES
+) -> None:
+    """Turns the draft into the issued document, and moves its series and the stem of its number on."""
     connection.execute(
         invoices.update()
         .where(
@@ -172,19 +197,23 @@ def save_issued(connection: Connection, issued: Invoice, place: Place, series: S
             invoices.c.status == "draft",
         )
         .values(
-            status="issued", series=SERIES, number=issued.number, sequence=series.total, issued_at=issued.issued_at,
+            status="issued", series=series, number=issued.number, sequence=state.total, issued_at=issued.issued_at,
             due_date=issued.due_date, hash=issued.hash, previous_hash=issued.previous_hash,
             purchase_order=issued.purchase_order, details=_details_text(keep_details(issued)),
         )
     )  # fmt: skip
     connection.execute(
         number_series.update()
-        .where(number_series.c.tenant_id == place.seller_id, number_series.c.series == SERIES)
+        .where(number_series.c.tenant_id == place.seller_id, number_series.c.series == series)
         .values(
-            year=series.year, sequence=series.sequence, total=series.total, last_hash=series.last_hash,
-            last_issued_at=series.last_issued_at,
+            year=state.year, sequence=state.sequence, total=state.total, last_hash=state.last_hash,
+            last_issued_at=state.last_issued_at,
         )
     )  # fmt: skip
+    stem, sequence = parse_number(issued.number)
+    own = (number_stems.c.tenant_id == place.seller_id, number_stems.c.stem == stem)
+    if not connection.execute(number_stems.update().where(*own).values(sequence=sequence)).rowcount:
+        connection.execute(number_stems.insert().values(tenant_id=place.seller_id, stem=stem, sequence=sequence))
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -382,21 +411,26 @@ def stored_by(connection: Connection, query: sa.Select[Any]) -> list[StoredInvoi
     return _stored(connection, query)
 
 
-def in_series(connection: Connection, seller_id: UUID, *, after: int, limit: int) -> list[StoredInvoice]:
-    """The seller's issued documents in order of issue, those past the sequence number `after`."""
+def in_series(
+    connection: Connection, seller_id: UUID, *, after: int, limit: int, series: str = MAIN_SERIES
+) -> list[StoredInvoice]:
+    """The issued documents of the series in order of issue, those past the sequence number `after`."""
     query = sa.select(invoices).where(
-        invoices.c.seller_id == seller_id, invoices.c.series == SERIES, invoices.c.status == "issued",
+        invoices.c.seller_id == seller_id, invoices.c.series == series, invoices.c.status == "issued",
         invoices.c.sequence > after,
     )  # fmt: skip
     return _stored(connection, query.order_by(invoices.c.sequence).limit(limit))
 
 
-def all_series(connection: Connection) -> list[tuple[UUID, SeriesState]]:
-    """Every seller that has issued something, or has a counter; NO_SERIES where the counter is gone."""
-    issued = sa.select(invoices.c.seller_id).where(invoices.c.status == "issued").distinct()
-    found = dict.fromkeys(connection.execute(issued).scalars(), NO_SERIES)
+def all_series(connection: Connection) -> list[tuple[UUID, dict[str, SeriesState]]]:
+    """The series of every seller that has issued something, or has a counter; NO_SERIES where the counter is gone."""
+    issued = sa.select(invoices.c.seller_id, invoices.c.series).where(invoices.c.status == "issued").distinct()
+    found: dict[UUID, dict[str, SeriesState]] = {}
+    for row in connection.execute(issued):
+        found.setdefault(row.seller_id, {})[row.series] = NO_SERIES
     for row in connection.execute(sa.select(number_series)):
-        found[row.tenant_id] = SeriesState(row.year, row.sequence, row.total, row.last_hash, row.last_issued_at)
+        state = SeriesState(row.year, row.sequence, row.total, row.last_hash, row.last_issued_at)
+        found.setdefault(row.tenant_id, {})[row.series] = state
     return sorted(found.items(), key=lambda item: item[0].int)
 
 

@@ -69,6 +69,7 @@ tenants = _table(
     _text("bill_to", ""), _text("parent", ""),  # keys of tenants
     _text("buying", ""),  # JSON: addresses, references, purchase orders; '' or {} where nothing was said
     _text("vat_check", ""),  # JSON: what a register said of the VAT number
+    _text("numbering", ""),  # JSON: patterns of numbers by type, `pattern` for all others; '' where nothing is said
     _text("drafts", ""),  # JSON of how its drafts become documents; '' where they simply do
     UniqueConstraint("key"), Index(None, "bill_to"),
 )  # fmt: skip
@@ -275,7 +276,12 @@ draft_edits = _table(  # what people did to a draft; its document is deleted and
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]),
 )  # fmt: skip
 
-number_series = _table(  # one row a seller and series: the only place where a number comes from
+number_stems = _table(  # how far each stem of a seller's numbers has counted: the only place where a number comes from
+    "number_stems", "distributed", _key("tenant_id", Id), _key("stem"),
+    Column("sequence", sa.BigInteger, nullable=False),
+)  # fmt: skip
+
+number_series = _table(  # one row a seller and series: the end of its chain
     "number_series", "distributed", _key("tenant_id", Id), _key("series"),
     Column("year", sa.Integer, nullable=False), Column("sequence", sa.BigInteger, nullable=False),
     Column("total", sa.BigInteger, nullable=False), _text("last_hash"), _instant("last_issued_at", nullable=True),

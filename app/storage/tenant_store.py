@@ -22,6 +22,7 @@ from app.domain.kept_parties import (
     read_references,
     read_vat_check,
 )
+from app.domain.numbering import PLAIN_NUMBERING, Numbering
 from app.domain.parties import Logo, LogoName
 from app.domain.tenants import NO_DRAFT_RULES, Buying, Claim, DraftRules, History, Resource, Tenant
 from app.storage.tables import (
@@ -133,6 +134,7 @@ def save(connection: Connection, tenant: Tenant) -> None:
         "legal": "" if tenant.legal is None else json.dumps(keep_legal(tenant.legal), ensure_ascii=False),
         "bill_to": tenant.buying.bill_to, "parent": tenant.buying.parent, "buying": _buying_text(tenant.buying),
         "vat_check": "" if tenant.vat_check is None else json.dumps(keep_vat_check(tenant.vat_check)),
+        "numbering": _numbering_text(tenant.numbering),
         "drafts": "" if tenant.drafts == NO_DRAFT_RULES else json.dumps(asdict(tenant.drafts)),
     }  # fmt: skip
     of_row = tenants.c.tenant_id == tenant.tenant_id
@@ -146,7 +148,19 @@ def _tenant(row: Row[Any]) -> Tenant:
         row.default_tax, read_legal(json.loads(row.legal)) if row.legal else None, _buying(row),
         read_vat_check(json.loads(row.vat_check)) if row.vat_check else None,
         DraftRules(**json.loads(row.drafts)) if row.drafts else NO_DRAFT_RULES,
+        _numbering(row.numbering),
     )  # fmt: skip
+
+
+def _numbering(text: str) -> Numbering:
+    if not text:
+        return PLAIN_NUMBERING
+    pattern, own = json.loads(text)
+    return Numbering(pattern, tuple((name, of_type) for name, of_type in own))
+
+
+def _numbering_text(numbering: Numbering) -> str:
+    return "" if numbering == PLAIN_NUMBERING else json.dumps([numbering.pattern, numbering.own])
 
 
 def _buying(row: Row[Any]) -> Buying:

@@ -25,6 +25,7 @@ from app.domain.coupons import MAX_COUPON_PERIODS
 from app.domain.expressions import MAX_LENGTH
 from app.domain.meters import AGGREGATIONS, FILTER_OPERATORS, MAX_DIMENSION_LENGTH, WITHIN_INTERVALS, Aggregation
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.numbering import NUMBERED_TYPES, PATTERN
 from app.domain.parties import REFERENCE_NAMES, VAT_REGIMES
 from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
@@ -234,6 +235,11 @@ def _tenant() -> Schema:
             "invoice_email": _list("The e-mail addresses that its documents are sent to.", _text("An e-mail address."),
                                    maxItems=MAX_ADDRESSES),
             **_references(),
+            "numbering": _object(
+                "Patterns of the numbers of documents, where it sells; a type that is named has a series of its own.",
+                required={},
+                optional={name: _written("Ends with the sequence.", PATTERN, "{year}-{seq:06}")
+                          for name in ("pattern", *NUMBERED_TYPES)}),
             "vat_check": _object(
                 "What a register said of the VAT number.",
                 required={"date": _written("On which day.", _DATE, "2026-11-02"),

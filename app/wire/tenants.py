@@ -22,6 +22,7 @@ from app.domain.events import EARLIEST, instant_text
 from app.domain.kept_parties import keep_vat_check
 from app.domain.legal_checks import invalid_fields, missing_fields
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.numbering import DEFAULT_PATTERN, NUMBERED_TYPES, PLAIN_NUMBERING, Numbering, numbering_problems
 from app.domain.parties import Legal, Logo, VatCheck
 from app.domain.tenants import (
     LANGUAGES,
@@ -69,6 +70,7 @@ class TenantWish:
     logo: Logo | None = None
     vat_check: VatCheck | None = None
     drafts: DraftRules = NO_DRAFT_RULES
+    numbering: Numbering = PLAIN_NUMBERING
 
 
 def tenant_from_wire(key: str, body: Any, path: str = "#") -> TenantWish:
@@ -80,11 +82,32 @@ def tenant_from_wire(key: str, body: Any, path: str = "#") -> TenantWish:
         time_zone=fields.zone("time_zone").key, language=fields.choice("language", LANGUAGES, default="en"),
         operator=fields.boolean("operator"), default_tax=fields.optional_key("tax") or "", legal=legal,
         subjects=_subjects(fields, key), buying=_buying(fields, key), logo=logo,
-        vat_check=vat_check_from_fields(fields, legal), drafts=_drafts(fields),
+        vat_check=vat_check_from_fields(fields, legal), drafts=_drafts(fields), numbering=_numbering(fields),
     )  # fmt: skip
     fields.ignore("missing", "invalid")
     fields.finish()
     return wish
+
+
+def _numbering(fields: Fields) -> Numbering:
+    """{"pattern": "F{year}/{seq:06}", "credit_note": "A{year}/{seq:06}"}: a type that is named has its own series."""
+    inner = fields.object("numbering")
+    if inner is None:
+        return PLAIN_NUMBERING
+    own = ((name, inner.optional_text(name, max_length=100)) for name in NUMBERED_TYPES)
+    numbering = Numbering(
+        inner.text("pattern", default=DEFAULT_PATTERN, max_length=100),
+        tuple((name, pattern) for name, pattern in own if pattern is not None),
+    )
+    if fields.faultless:
+        inner.problems(numbering_problems(numbering))
+    return numbering
+
+
+def _numbering_to_wire(numbering: Numbering) -> dict[str, Any]:
+    if numbering == PLAIN_NUMBERING:
+        return {}
+    return {"numbering": {"pattern": numbering.pattern} | dict(numbering.own)}
 
 
 def _drafts(fields: Fields) -> DraftRules:
@@ -150,6 +173,7 @@ def tenant_to_wire(tenant: Tenant, claims: Sequence[Claim]) -> dict[str, Any]:
         "drafts": None if tenant.drafts == NO_DRAFT_RULES else asdict(tenant.drafts),
         **_buying_to_wire(tenant.buying, tenant.currency),
         **_vat_check_to_wire(tenant),
+        **_numbering_to_wire(tenant.numbering),
         "missing": {kind: list(names) for kind, names in missing_fields(tenant).items()},
         "invalid": [{"field": fault.field, "detail": fault.detail} for fault in invalid_fields(tenant.legal)],
     }

@@ -52,6 +52,8 @@ FULL: dict[str, Any] = {
             ],
             "purchase_order": "4711", "buyer_reference": "R", "contract_reference": "C", "project_reference": "P",
             "cost_centre": "CC",
+            "numbering": {"pattern": "F{year}/{seq:06}", "credit_note": "A{year}{month}-{seq}", "invoice": None,
+                          "statement": None},
             "vat_check": {"date": "2026-11-02", "valid": True, "vat_number": "FR1", "source": "VIES",
                           "consultation_number": "WAPI"},
             "subjects": ["badge-1", {"subject": "badge-2", "from": "2026-05-01T00:00:00Z"}],
@@ -324,7 +326,8 @@ OF_MEANING = re.compile(
     r"must be a number within bounds|"
     r"a (logo|contact) has|is no (IBAN|BIC|PNG|SVG)|must be (base64|an e-mail address)|is before `|"
     r"is the tenant itself|a rate (is above|has at most)|is the currency that|and stays so|is not exempt|"
-    r"changes go forward|there is none in `legal`"
+    r"changes go forward|there is none in `legal`|right before|"
+    r"gives numbers of|begins as"
 )
 """Faults of what is said, not of its form: these the schema may miss."""
 

@@ -213,7 +213,8 @@ async def _file(request: Request, id: str, format: str, caller: Caller) -> Respo
         return render_document(database(request), stored, format), stored.invoice.number or "draft"
 
     content, name = await run_in_threadpool(work)
-    disposition = f'inline; filename="{name}.{format}"'
+    # A number may have slashes, which the name of a file may not.
+    disposition = f'inline; filename="{name.replace("/", "-")}.{format}"'
     return Response(content, media_type=CONTENT_TYPES[format], headers={"Content-Disposition": disposition})
 
 
