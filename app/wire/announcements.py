@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from app.domain.events import instant_text
+from app.domain.ids import public_id
 from app.domain.invoices import Invoice
 from app.domain.money import ZERO, amount_text
+from app.domain.payments import Payment, Standing
 from app.storage.billing_store import BillingRun
 from app.wire.invoices import period_to_wire
+
+_MOST_INVOICES = 50
 
 
 def document_facts(invoice: Invoice) -> dict[str, Any]:
@@ -40,4 +46,24 @@ def run_facts(run: BillingRun) -> dict[str, Any]:
         "id": str(run.run_id), "status": run.status, "through": instant_text(run.through), "issue": run.issue,
         "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed, "unpriced": len(run.unpriced),
         "links": {"self": f"/v1/billing-runs/{run.run_id}"},
+    }  # fmt: skip
+
+
+def payment_facts(payment: Payment, where: Standing, keys: Mapping[UUID, str]) -> dict[str, Any]:
+    """A payment as it stands, by its amounts and the first of the invoices that it pays. `keys` are those of
+    tenants."""
+    own_id = public_id("pay", payment.tenant_id, payment.payment_id)
+
+    def money(amount: Any) -> str:
+        return amount_text(amount, payment.currency)
+
+    return {
+        "id": own_id, "tenant": keys[payment.tenant_id], "seller": keys[payment.seller_id],
+        "amount": money(payment.amount), "currency": payment.currency, "paid_on": payment.paid_on.isoformat(),
+        "allocated": money(where.allocated), "unallocated": money(where.unallocated),
+        "refunded": money(where.refunded), "reversed": money(where.reversed),
+        "invoices": [
+            public_id("inv", payment.tenant_id, one.invoice_id) for one in where.allocations[:_MOST_INVOICES]
+        ],
+        "links": {"self": f"/v1/payments/{own_id}"},
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,3 +66,102 @@ def test_an_issued_invoice_is_told_of(database_url: str, receiver: Receiver) -> 
             ("delivered", 1, 204)
         }
         assert {each["message"] for each in deliveries} == {got.id for got in receiver.got}
+
+
+def test_payments_and_finished_runs_are_told_of(database_url: str, receiver: Receiver) -> None:
+    """2.18 is due of October; 3.00 comes, of which 0.82 stay on account, and all of it is taken back."""
+    with service(database_url) as api:
+        set_up(api, [PER_UNIT], start="2026-10-01")
+        api.put("/v1/webhook-endpoints/erp", {"url": receiver.url, "events": ["payment.*", "billing_run.finished"]})
+        api.post("/v1/events", event("s-1"))
+        run = api.bill("2026-11-01T00:00:00Z")
+        api.bill("2026-11-01T00:00:00Z", dry_run=True)
+        (invoice,) = api.invoices()
+        payment = api.post(f"/v1/invoices/{invoice['id']}/payments", {"amount": "3.00"})
+        api.post(f"/v1/payments/{payment['id']}/reversals", {"reason": "returned"})
+        wait_for(api, 3)
+
+    told = [json.loads(got.body) for got in receiver.got]
+    data = {each["type"]: each["data"] for each in told}
+    assert len(told) == 3 and set(data) == {"billing_run.finished", "payment.recorded", "payment.reversed"}
+    assert (data["billing_run.finished"]["id"], data["billing_run.finished"]["closed"]) == (run["id"], run["closed"])
+    recorded, reversed_ = data["payment.recorded"], data["payment.reversed"]
+    assert (recorded["id"], recorded["invoices"]) == (payment["id"], [invoice["id"]])
+    assert (recorded["allocated"], recorded["unallocated"], recorded["reversed"]) == ("2.18", "0.82", "0.00")
+    assert (reversed_["allocated"], reversed_["invoices"], reversed_["reversed"]) == ("0.00", [], "3.00")
+
+
+def test_a_crossed_threshold_is_told_of_as_the_list_of_crossings_has_it(database_url: str, receiver: Receiver) -> None:
+    with service(database_url) as api:
+        set_up(api, [PER_UNIT])
+        api.put("/v1/webhook-endpoints/erp", {"url": receiver.url, "events": ["alert.crossed"], "tenant": "acme"})
+        alert = {"tenant": "acme", "measure": "quantity", "meter": "energy", "thresholds": ["5", "100"]}
+        api.put("/v1/alerts/acme-energy", alert)
+        api.post("/v1/events", event("s-1", time="2026-11-20T10:00:00Z"))
+        wait_for(api, 1)
+        (crossing,) = api.get("/v1/alert-events")["data"]
+
+    assert [json.loads(got.body)["data"] for got in receiver.got] == [crossing]
+
+
+def test_an_endpoint_is_made_changed_and_removed(database_url: str) -> None:
+    """Its secret is told when it is made and when it is rotated, and at no other time."""
+    path, body = "/v1/webhook-endpoints/erp", {"url": "https://erp.invalid/a", "events": ["invoice.*"]}
+    with service(database_url) as api:
+        assert api.call("GET", path).status_code == 404
+        made = api.call("PUT", path, body)
+        assert (made.status_code, made.json()["secret"][:6]) == (201, "whsec_")
+        again = api.call("PUT", path, body)
+        assert (again.status_code, "secret" in again.json()) == (200, False)
+        assert again.headers["etag"] == made.headers["etag"] == api.call("GET", path).headers["etag"]
+        assert api.call("PUT", path, again.json()).json() == again.json(), "what is shown can be sent back"
+        patched = api.call("PATCH", path, {"enabled": False, "description": "resting"})
+        assert (patched.json()["enabled"], patched.json()["description"]) == (False, "resting")
+        assert patched.json()["disabled_at"] == "2026-11-23T12:00:00Z"
+        assert api.call("PATCH", path, {"enabled": True}, headers={"If-Match": '"other"'}).status_code == 412
+        assert api.call("PATCH", path, {"enabled": True}).json()["disabled_at"] is None
+        rotated = api.call("POST", f"{path}/rotate").json()
+        assert rotated["secret"] != made.json()["secret"]
+        assert rotated["previous_secret_expires_at"] == "2026-11-24T12:00:00Z"
+        assert "secret" not in str(api.get("/v1/webhook-endpoints")["data"]).replace("previous_secret_expires_at", "")
+        assert api.call("DELETE", path).status_code == 204
+        assert [api.call(method, path).status_code for method in ("GET", "DELETE")] == [404, 404]
+
+
+def test_a_removed_endpoint_is_sent_nothing_more(database_url: str, receiver: Receiver) -> None:
+    with service(database_url) as api:
+        set_up(api, [PER_UNIT])
+        receiver.answer = lambda _: (503, {}, b"")
+        api.put("/v1/webhook-endpoints/erp", {"url": receiver.url})
+        api.post("/v1/webhook-endpoints/erp/test", {})
+        deadline = time.monotonic() + 20
+        while not receiver.got:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        api.call("DELETE", "/v1/webhook-endpoints/erp")
+        api.clock.set("2026-11-23T13:00:00+00:00")
+        time.sleep(1.5)
+        assert (len(receiver.got), api.get("/v1/webhook-deliveries")["data"]) == (1, [])
+
+
+def test_what_waits_and_what_was_disabled_is_measured(database_url: str, receiver: Receiver) -> None:
+    with service(database_url) as api:
+        receiver.answer = lambda got: (410 if "gone" in got.path else 503, {}, b"")
+        for key in ("slow", "gone"):
+            api.put(f"/v1/webhook-endpoints/{key}", {"url": f"{receiver.url}/{key}"})
+            api.post(f"/v1/webhook-endpoints/{key}/test", {})
+        wait_for(api, 1)
+        deadline = time.monotonic() + 20
+        while not api.get("/v1/webhook-deliveries", endpoint="slow")["data"][0]["log"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        api.clock.set("2026-11-23T12:00:03+00:00")
+        metrics = api.client.get("/metrics").text
+
+    for line in (
+        'quotepart_outbox_pending{channel="webhook"} 1.0',
+        'quotepart_oldest_unsent_message_age_seconds{channel="webhook"} 3.0',
+        "quotepart_webhook_endpoints_disabled 1.0",
+    ):  # fmt: skip
+        assert line in metrics
+    assert 'quotepart_deliveries_total{channel="webhook",outcome="failed"}' in metrics

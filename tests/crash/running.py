@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerProcess as Process
 from pathlib import Path
@@ -39,9 +39,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def command(database_url: str, arguments: Sequence[str], log: Path) -> Process:
-    """`quotepart` with these arguments, running as a process of its own."""
-    settings = {
+def command(database_url: str, arguments: Sequence[str], log: Path, more: Mapping[str, str] | None = None) -> Process:
+    """`quotepart` with these arguments and settings, running as a process of its own."""
+    settings = dict(more or {}) | {
         "QUOTEPART_DATABASE_URL": database_url,
         "QUOTEPART_BOOTSTRAP_KEY": ADMIN_KEY,
         "QUOTEPART_LEASE_SECONDS": str(LEASE_SECONDS),
