@@ -112,6 +112,37 @@ def test_a_credit_note_by_hand_is_an_e_invoice(api: Api, wish: dict[str, object]
     assert {"wrong station", "case 7"} <= set(found(content, "Content"))
 
 
+def test_what_people_write_is_on_the_e_invoice(api: Api):
+    """An invoice of no subscription: 2.5 h at 80.00 and a rebate of 10.00, with an order number and a note."""
+    french_invoice(api)
+    lines = [
+        {"description": "Installation", "quantity": "2.5", "unit_price": "80.00", "unit": "h", "tax": "standard"},
+        {"description": "Geste commercial", "quantity": "-1", "unit_price": "10.00", "tax": "standard"},
+    ]
+    period = {"start": "2026-10-01", "end": "2026-11-01"}
+    sent = {
+        "buyer": "acme",
+        "lines": lines,
+        "period": period,
+        "note": "Merci.",
+        "purchase_order": "PO-7",
+        "issue": True,
+    }
+    invoice = api.post("/v1/invoices", sent)
+
+    files = [
+        (format, api.call("GET", f"/v1/invoices/{invoice['id']}.{format}").content) for format in ("xml", "ubl.xml")
+    ]
+
+    with official_checker() as checker:
+        assert [report.findings for report in checker.check_all(files)] == [(), ()]
+    cii = files[0][1]
+    assert found(cii, "BilledQuantity") == ["2.5", "-1"]
+    assert [element.get("unitCode") for element in etree.fromstring(cii).iter("{*}BilledQuantity")] == ["HUR", "C62"]
+    assert (found(cii, "IssuerAssignedID"), found(cii, "DuePayableAmount")) == (["PO-7"], ["228.00"])
+    assert "Merci." in found(cii, "Content")
+
+
 def test_an_unknown_form_is_not_found(api: Api):
     invoice = french_invoice(api)
 

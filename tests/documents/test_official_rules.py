@@ -160,6 +160,19 @@ def test_what_is_no_e_invoice_is_said_to_be_none(checker: Checker, content: byte
     assert report.findings[0].detail
 
 
+def test_valid_invoices_of_other_systems_pass(checker: Checker):
+    """What the rules accept from others is no reason to refuse what we write, nor the other way round."""
+    folder = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "en16931-ubl"
+    if not folder.is_dir():
+        pytest.skip("the invoices of other systems are not here: ../shared/data/en16931-ubl")
+
+    reports = [checker.check(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+
+    assert len(reports) == 18
+    assert [(report.name, report.findings) for report in reports if not report.passed] == []
+    assert {report.syntax for report in reports} == {"ubl"}
+
+
 def test_without_the_engine_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("app.official.find_spec", lambda name: None)
 
