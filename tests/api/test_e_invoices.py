@@ -184,6 +184,15 @@ def test_a_message_of_a_platform_is_kept_once(api: Api):
     assert len(api.get(path)["data"]) == 1
 
 
+def test_a_request_sent_again_keeps_one_status(api: Api):
+    path = f"/v1/invoices/{french_invoice(api)['id']}/statuses"
+
+    answers = [api.call("POST", path, {"code": "202"}, headers={"Idempotency-Key": "k-1"}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [201, 200]
+    assert len(api.get(path)["data"]) == 1
+
+
 @pytest.mark.parametrize("body", [{}, {"code": "199"}, {"code": 214}, {"code": True}, {"code": "205", "at": "never"}])
 def test_a_status_that_there_is_not_is_refused(api: Api, body: dict[str, object]):
     answer = api.call("POST", f"/v1/invoices/{french_invoice(api)['id']}/statuses", body)

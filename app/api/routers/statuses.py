@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Depends, Request, Response
@@ -10,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.answers import json_answer
 from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, require
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter
+from app.api.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from app.api.parameters import known_parameters
 from app.api.routing import Router
 from app.api.schemas import INVOICE_ID, ref
@@ -31,15 +33,17 @@ _LIST = {"statuses": link("get_invoice_statuses", "All that was said of it.", pa
         "finance",
         {200: Answer("This message was kept before", ref("InvoiceStatus"), links=_LIST),
          201: Answer("It is kept", ref("InvoiceStatus"), links=_LIST)},
-        404, 409, 422, body={JSON: ref("InvoiceStatusSent")}, parameters=[_INVOICE],
+        404, 409, 422, body={JSON: ref("InvoiceStatusSent")}, parameters=[_INVOICE, IDEMPOTENCY_KEY],
     ),
 )  # fmt: skip
 async def post_invoice_status(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
     """Keeps what a platform says of an issued document, at the end of the document's log; a message with an
-    `external_id` is kept once. The document stays as it is."""
+    `external_id`, or else with an `Idempotency-Key`, is kept once. The document stays as it is."""
     if caller.tenant_key is not None:
         raise NotAllowed("A key that is bound to a tenant does not speak for a platform.")
-    wanted = status_from_wire(await json_body(request), now=now(request))
+    wanted, key = status_from_wire(await json_body(request), now=now(request)), idempotency_key(request)
+    if key is not None and not wanted.external_id:
+        wanted = replace(wanted, external_id=key)
 
     def work() -> Response:
         kept, is_new = record_status(database(request), find_invoice(database(request), id, caller), wanted)
