@@ -26,6 +26,11 @@ def e_invoice_in(pdf: bytes) -> bytes:
     return bytes(found or b"")
 
 
+def is_archivable(pdf: bytes) -> bool:
+    """True where the PDF says of itself that it is PDF/A: only such a one may carry an e-invoice."""
+    return b"pdfaid:part" in pdf
+
+
 def embed(pdf: bytes, xml: bytes, document: EInvoice, language: Language) -> bytes:
     """The PDF/A-3 with the XML in it; the PDF has no attachment before."""
     kind = TEXTS[language]["credit_note" if document.type_code == "381" else "invoice"]

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from app.documents.factur_x import embed
+from app.documents.factur_x import embed, is_archivable
 from app.documents.invoice_cii import write_cii
 from app.documents.invoice_csv import render_csv
 from app.documents.invoice_pdf import render_pdf
@@ -45,6 +45,8 @@ def _pdf(database: Database, stored: StoredInvoice) -> bytes:
     name = stored.invoice.seller.logo
     logo = None if name is None else database.read(partial(tenant_store.find_logo, name=name))
     plain = render_pdf(stored.invoice, logo=logo)
+    if not is_archivable(plain):  # a text that PDF/A refuses
+        return plain
     try:
         document = e_invoice_of(stored.invoice)
     except (NoEInvoice, AmountsDisagree):

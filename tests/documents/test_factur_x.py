@@ -8,7 +8,7 @@ import pikepdf
 import pytest
 from facturx import get_xml_from_pdf
 
-from app.documents.factur_x import embed
+from app.documents.factur_x import embed, is_archivable
 from app.documents.invoice_cii import write_cii
 from app.documents.invoice_pdf import render_pdf
 from app.documents.make_e_invoice import e_invoice_of
@@ -61,6 +61,14 @@ def test_the_pdf_has_what_pdf_a_3_asks_for(pdf_and_xml: tuple[bytes, bytes]):
 
 def _of_type(pdf: pikepdf.Pdf, name: str) -> Iterator[Any]:
     return (item for item in pdf.objects if isinstance(item, pikepdf.Dictionary) and item.get("/Type") == name)
+
+
+def test_only_what_is_pdf_a_may_carry_an_e_invoice(make_invoice: MakeInvoice, make_line: MakeLine):
+    """The library marks whatever it is given as PDF/A-3."""
+    archivable = render_pdf(make_invoice(make_line(), seller=GARAGE, buyer=ACME))
+
+    assert is_archivable(archivable)
+    assert not is_archivable(archivable.replace(b"pdfaid:", b"other_:"))
 
 
 def test_what_is_seen_is_what_was_rendered(
