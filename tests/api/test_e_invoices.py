@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,16 +14,22 @@ from typer.testing import CliRunner
 
 from app.cli import commands
 from app.commands.hand_over import put_file
-from app.official import official_checker
+from app.official import Checker, official_checker
 from tests.api.french import ACME_LEGAL, french_invoice
 from tests.service import Api
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[Checker]:
+    with official_checker() as found:
+        yield found
 
 
 def found(xml: bytes, name: str) -> list[str]:
     return [element.text for element in etree.fromstring(xml).iter("{*}" + name)]
 
 
-def test_an_issued_invoice_is_an_e_invoice(api: Api):
+def test_an_issued_invoice_is_an_e_invoice(api: Api, checker: Checker):
     """7.25 kWh at 0.30 are 2.18; 20 % is 0.44; 2.62 are due."""
     invoice = french_invoice(api)
 
@@ -35,8 +42,7 @@ def test_an_issued_invoice_is_an_e_invoice(api: Api):
     assert found(cii.content, "BilledQuantity") == ["7.25"]
     assert etree.fromstring(cii.content).find(".//{*}BilledQuantity").get("unitCode") == "KWH"
     assert found(cii.content, "DuePayableAmount") == found(ubl.content, "PayableAmount") == ["2.62"]
-    with official_checker() as checker:
-        reports = list(checker.check_all([("cii", cii.content), ("ubl", ubl.content)]))
+    reports = list(checker.check_all([("cii", cii.content), ("ubl", ubl.content)]))
     assert [(report.syntax, report.checks, report.findings) for report in reports] == [
         ("cii", ("XSD", "EN 16931", "BR-FR"), ()), ("ubl", ("XSD", "EN 16931", "BR-FR"), ()),
     ]  # fmt: skip
@@ -72,7 +78,7 @@ def test_what_is_completed_later_changes_nothing_of_what_is_issued(api: Api):
     assert api.call("GET", f"/v1/invoices/{invoice['id']}.xml").status_code == 409
 
 
-def test_a_credit_note_cites_its_invoice(api: Api):
+def test_a_credit_note_cites_its_invoice(api: Api, checker: Checker):
     invoice = french_invoice(api)
     api.post("/v1/events/cancellations", {"tenant": "acme", "source": "/chargers/12", "id": "s-1", "reason": "wrong"})
     api.bill("2026-11-01T00:00:00Z")
@@ -84,15 +90,14 @@ def test_a_credit_note_cites_its_invoice(api: Api):
     assert etree.QName(etree.fromstring(ubl)).localname == "CreditNote"
     assert found(cii, "IssuerAssignedID") == [invoice["number"]]
     assert Decimal(found(cii, "DuePayableAmount")[0]) == Decimal(note["total"]) == Decimal("2.62")
-    with official_checker() as checker:
-        assert [report.findings for report in checker.check_all([("cii", cii), ("ubl", ubl)])] == [(), ()]
+    assert [report.findings for report in checker.check_all([("cii", cii), ("ubl", ubl)])] == [(), ()]
 
 
 @pytest.mark.parametrize(
     "wish", [{"amount": "0.77"}, {"lines": [{"line": "ln_1", "quantity": "1.5"}]},
              {"lines": [{"line": "ln_1", "amount": "1.01"}]}, {}, {"reissue": True}]
 )  # fmt: skip
-def test_a_credit_note_by_hand_is_an_e_invoice(api: Api, wish: dict[str, object]):
+def test_a_credit_note_by_hand_is_an_e_invoice(api: Api, checker: Checker, wish: dict[str, object]):
     """Over the document, by quantity, by amount, whole, and with a new invoice."""
     invoice = french_invoice(api)
     api.post(f"/v1/invoices/{invoice['id']}/credit-notes", {"reason": "wrong station", "reference": "case 7"} | wish)
@@ -105,14 +110,13 @@ def test_a_credit_note_by_hand_is_an_e_invoice(api: Api, wish: dict[str, object]
         for format in ("xml", "ubl.xml")
     ]
 
-    with official_checker() as checker:
-        assert [(report.name, report.findings) for report in checker.check_all(files) if report.findings] == []
+    assert [(report.name, report.findings) for report in checker.check_all(files) if report.findings] == []
     note = next(item for item in documents if item["type"] == "credit_note")
     content = api.call("GET", f"/v1/invoices/{note['id']}.xml").content
     assert {"wrong station", "case 7"} <= set(found(content, "Content"))
 
 
-def test_what_people_write_is_on_the_e_invoice(api: Api):
+def test_what_people_write_is_on_the_e_invoice(api: Api, checker: Checker):
     """An invoice of no subscription: 2.5 h at 80.00 and a rebate of 10.00, with an order number and a note."""
     french_invoice(api)
     lines = [
@@ -134,8 +138,7 @@ def test_what_people_write_is_on_the_e_invoice(api: Api):
         (format, api.call("GET", f"/v1/invoices/{invoice['id']}.{format}").content) for format in ("xml", "ubl.xml")
     ]
 
-    with official_checker() as checker:
-        assert [report.findings for report in checker.check_all(files)] == [(), ()]
+    assert [report.findings for report in checker.check_all(files)] == [(), ()]
     cii = files[0][1]
     assert found(cii, "BilledQuantity") == ["2.5", "-1"]
     assert [element.get("unitCode") for element in etree.fromstring(cii).iter("{*}BilledQuantity")] == ["HUR", "C62"]

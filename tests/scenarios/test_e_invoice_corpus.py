@@ -23,7 +23,7 @@ from tests.api.french import GARAGE_LEGAL
 from tests.service import OPERATOR, Api, service
 
 SEED = 16931
-BUYERS = 28
+BUYERS = 22
 MIDDLE, THROUGH = "2026-06-01T00:00:00Z", "2026-11-01T00:00:00Z"
 FIRST_MONTH = (2025, 10)
 MONTHS = 13
