@@ -13,22 +13,21 @@ from app.domain.errors import PurchaseOrderNotUsable, PurchaseOrderRequired
 from app.domain.invoices import Invoice
 from app.domain.money import amount_text
 from app.domain.parties import PurchaseOrder
-from app.storage import invoice_store, tenant_store
+from app.domain.tenants import Tenant
+from app.storage import invoice_store
 from app.storage.invoice_store import StoredInvoice
 
 
-def with_purchase_order(connection: Connection, draft: StoredInvoice, *, day: date) -> Invoice:
+def with_purchase_order(connection: Connection, draft: StoredInvoice, buyer: Tenant, *, day: date) -> Invoice:
     """The invoice with the order that it is issued under on the day: the one that it names, else the buyer's first that
     is good for it. What issues to the buyer at the same time waits: the caller holds the seller's series.
 
     Raises PurchaseOrderRequired where there is none and the buyer wants one, PurchaseOrderNotUsable where the one named
     is out of date or used up. A credit note names the order of its invoice.
     """
-    invoice, place = draft.invoice, draft.place
+    invoice = draft.invoice
     if invoice.type == "credit_note":
         return _like_original(connection, draft)
-    buyer = tenant_store.find_by_id(connection, place.tenant_id)
-    assert buyer is not None
     orders = buyer.buying.purchase_orders
     if invoice.purchase_order:
         for order in orders:

@@ -34,8 +34,8 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     ones. Raises AmountsDisagree.
     """
     place = draft.place
-    seller = tenant_store.find_by_id(connection, place.seller_id)
-    assert seller is not None
+    seller, buyer = (tenant_store.find_by_id(connection, own) for own in (place.seller_id, place.tenant_id))
+    assert seller is not None and buyer is not None
     name, pattern = seller.numbering.series_of(draft.invoice.type)
     series = invoice_store.lock_series(connection, place.seller_id, name)
     issued_at = max(now, series.last_issued_at or now)
@@ -43,9 +43,9 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     # A clock that steps back over New Year must not reopen last year's numbers.
     numbered_on = day if day.year >= series.year else date(series.year, 1, 1)
     sequence = invoice_store.stem_counter(connection, place.seller_id, stem_of(pattern, numbered_on)) + 1
-    due_date = draft.invoice.due_date or _due_date(connection, draft, seller, day=day, terms_days=terms_days)
+    due_date = draft.invoice.due_date or _due_date(draft, buyer, seller, day=day, terms_days=terms_days)
     invoice = with_accounting_tax(
-        connection, with_purchase_order(connection, draft, day=day), place, seller, day
+        connection, with_purchase_order(connection, draft, buyer, day=day), place, seller, day
     )  # fmt: skip
     numbered = replace(
         invoice, status="issued", number=number_text(pattern, numbered_on, sequence), issued_at=issued_at,
@@ -63,14 +63,13 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
         seller_id=place.seller_id,
     )  # fmt: skip
     done = StoredInvoice(replace(issued, paid=paid), place, moved.total)
-    mail_issued(connection, done, now=issued_at)
+    mail_issued(connection, done, buyer, now=issued_at)
     return done
 
 
-def _due_date(connection: Connection, draft: StoredInvoice, seller: Tenant, *, day: date, terms_days: int) -> date:
+def _due_date(draft: StoredInvoice, buyer: Tenant, seller: Tenant, *, day: date, terms_days: int) -> date:
     """By the buyer's own terms, else by those of all that the seller sells, else after `terms_days`."""
-    buyer = tenant_store.find_by_id(connection, draft.place.tenant_id)
-    stated = [one.legal.payment_terms for one in (buyer, seller) if one is not None and one.legal is not None]
+    stated = [one.legal.payment_terms for one in (buyer, seller) if one.legal is not None]
     terms = next((one for one in stated if one is not None), PaymentTerms(terms_days))
     country = "" if seller.legal is None else seller.legal.country
     return due_on(day, terms, country=country, is_periodic=draft.place.subscription_id != NOBODY)

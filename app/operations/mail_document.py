@@ -16,6 +16,7 @@ from app.domain.deliveries import PATIENCE, Outcome, Status
 from app.domain.errors import Conflict, InvalidInput
 from app.domain.ids import new_id, parse_public_id
 from app.domain.invoices import Invoice
+from app.domain.tenants import Tenant
 from app.operations.announce import payload_text
 from app.operations.read_invoices import find_invoice
 from app.operations.render_document import render_document
@@ -31,10 +32,8 @@ MAIL_TYPE = "document.mailed"
 """The type of a message that no webhook hears: it sends a document by e-mail."""
 
 
-def mail_issued(connection: Connection, stored: StoredInvoice, *, now: datetime) -> None:
+def mail_issued(connection: Connection, stored: StoredInvoice, buyer: Tenant, *, now: datetime) -> None:
     """Sends a document that is being issued to the addresses that its buyer has named, once that commits."""
-    buyer = tenant_store.find_by_id(connection, stored.place.tenant_id)
-    assert buyer is not None
     if buyer.buying.invoice_email:
         _queue(connection, stored.invoice, stored.place, buyer.buying.invoice_email, now)
 
