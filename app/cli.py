@@ -22,7 +22,7 @@ from app.settings import InvalidSetting, described, unknown_variables
 
 MODULES = {
     "serve": "serve", "work": "serve", "migrate": "migrate", "apply": "apply", "import": "import_", "close": "close",
-    "simulate": "simulate", "explain": "explain", "audit": "audit", "keys": "keys", "doctor": "doctor",
+    "bank": "bank", "simulate": "simulate", "explain": "explain", "audit": "audit", "keys": "keys", "doctor": "doctor",
     "backup": "backup", "export": "export", "verify": "verify", "hand-over": "hand_over", "openapi": "documents",
     "catalog-schema": "documents", "demo": "demo",
 }  # fmt: skip

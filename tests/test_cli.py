@@ -27,6 +27,7 @@ from app.operations import run_simulations
 from app.settings import Settings
 from app.storage import job_store
 from app.storage.database import Database
+from tests.scenarios.statements import Booking, camt053
 from tests.service import PER_UNIT, event, service, set_up
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -431,3 +432,31 @@ def test_documents_are_exported_to_a_file_that_is_whole_or_not_there(sqlite_url:
     assert "nobody" in run("export", "documents", "--buyer", "nobody", url=sqlite_url, expect=1).stderr
     run("export", "documents", "--output", str(tmp_path / "none" / "x.csv"), url=sqlite_url, expect=1)
     assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["focus.csv.gz"]
+
+
+# --- bank statements --------------------------------------------------------------------------------------------------
+
+
+def test_a_bank_statement_is_read_from_a_file_and_pays_once(sqlite_url: str, tmp_path: Path) -> None:
+    """42.00 for the invoice, and 1.00 of nobody: the second time nothing is new. A CSV pays the rest."""
+    with service(sqlite_url) as api:
+        set_up(api, [{"key": "access", "model": {"type": "flat", "amount": "50.00"}}], start="2026-10-01")
+        api.bill("2026-11-01T00:00:00Z")
+        (invoice,) = api.invoices()
+    statement, table, mapping = tmp_path / "bank.xml", tmp_path / "bank.csv", tmp_path / "bank.yaml"
+    statement.write_bytes(camt053(Booking("42.00", text=invoice["number"]), Booking("1.00", text="who is it?")))
+    table.write_text(f"when;sum;what\n05/11/2026;8,00;{invoice['number']}\n")
+    mapping.write_text("{date: when, amount: sum, text: what, skip_lines: 0}")
+
+    first = run("bank", str(statement), url=sqlite_url)
+    again = json.loads(run("bank", str(statement), "--json", url=sqlite_url).stdout)
+    rest = json.loads(run("bank", str(table), "--mapping", str(mapping), "--json", url=sqlite_url).stdout)
+
+    assert first.stdout.startswith("2 entries, 2 new: 1 payments, 0 reversals, 1 unmatched, 0 ignored.")
+    assert "2026-11-05 1.00 EUR  who is it?" in first.stderr
+    assert (again["new"], again["duplicates"], again["matched"]) == (0, 2, 0)
+    assert (rest["format"], rest["matched"]) == ("csv", 1)
+    with service(sqlite_url) as api:
+        assert api.get(f"/v1/invoices/{invoice['id']}")["due"] == "0.00"
+    refused = run("bank", str(tmp_path / "none.xml"), url=sqlite_url, expect=1)
+    assert "cannot be opened" in refused.stderr

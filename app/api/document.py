@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 
 from app.api.schemas import SCHEMAS, SECURITY_SCHEMES, Schema, ref
+from app.api.schemas_bank import BANK_SCHEMAS
 from app.api.schemas_payments import PAYMENT_SCHEMAS
 from app.api.schemas_webhooks import WEBHOOK_SCHEMAS
 
@@ -171,7 +172,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
                 operation["responses"] = responses | {str(status): facts for status, facts in unready.items()}
             _complete(operation)
     document["components"] = {
-        "schemas": SCHEMAS | PAYMENT_SCHEMAS | WEBHOOK_SCHEMAS,
+        "schemas": SCHEMAS | PAYMENT_SCHEMAS | BANK_SCHEMAS | WEBHOOK_SCHEMAS,
         "securitySchemes": SECURITY_SCHEMES,
     }
     return document

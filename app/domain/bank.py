@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -97,8 +97,11 @@ def _told(entry: BankEntry) -> list[str]:
 # --- which invoice ----------------------------------------------------------------------------------------------------
 
 _SHORTEST_NUMBER = 5
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WORDS_OF_A_NUMBER = 4
-_WORD = re.compile(r"[A-Z0-9][A-Z0-9+/_.-]*", re.ASCII)
+_WORD = re.compile(r"\d{1,2}\.\d{1,2}\.\d{2,4}|[A-Z0-9]+(?:[+/-][A-Z0-9]+)*", re.ASCII)
+# A day is not the number of an invoice, though without its hyphens it may look like one.
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})", re.ASCII)
 
 
 def creditor_references(entry: BankEntry) -> tuple[str, ...]:
@@ -108,15 +111,17 @@ def creditor_references(entry: BankEntry) -> tuple[str, ...]:
 
 
 def number_candidates(entry: BankEntry) -> tuple[str, ...]:
-    """What of the entry's text may be the number of an invoice, as letters and digits in capitals: each word, and a
-    few words together, for banks take out hyphens and break lines."""
-    words = [_compact(word) for word in _WORD.findall(" ".join([*entry.references, entry.text]).upper())]
+    """What of the entry's text may be the number of an invoice, as letters and digits in capitals: each word, with and
+    without the letters that it begins with, and a few words together, for banks take out hyphens and break lines."""
+    told = _WORD.findall(" ".join([*entry.references, entry.text]).upper())
+    words = [_compact(word) for word in told if not _DAY.fullmatch(word)]
     found: dict[str, None] = {}
     for start in range(len(words)):
         for count in range(1, _WORDS_OF_A_NUMBER + 1):
-            candidate = "".join(words[start : start + count])
-            if _SHORTEST_NUMBER <= len(candidate) <= 35 and any(sign.isdigit() for sign in candidate):
-                found[candidate] = None
+            whole = "".join(words[start : start + count])
+            for candidate in (whole, whole.lstrip(_LETTERS)):
+                if _SHORTEST_NUMBER <= len(candidate) <= 35 and any(sign.isdigit() for sign in candidate):
+                    found[candidate] = None
     return tuple(found)
 
 
@@ -157,8 +162,3 @@ def is_same_name(told: str, known: Iterable[str]) -> bool:
         if own and (own <= words or words <= own) and any(len(word) >= 3 for word in own & words):
             return True
     return False
-
-
-def only(found: Sequence[UUID]) -> UUID | None:
-    """The one that was found; None where there is none, or more than one."""
-    return found[0] if len(set(found)) == 1 else None

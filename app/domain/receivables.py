@@ -7,17 +7,19 @@ bucket: one due on 1 March is not due on that day, in `0-30` from 2 March to 31 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from app.domain.ids import public_id
+from app.domain.ids import NOBODY, public_id
 from app.domain.money import ZERO
 from app.domain.payments import OpenAmount, PaidTax, owed_tax
 from app.domain.tax import TaxGroup
 
+OnAccount = dict[tuple[UUID, str], Decimal]
+"""Money on account by (payer, currency)."""
 Bucket = Literal["not_due", "0-30", "31-60", "61-90", "90+"]
 BUCKETS: tuple[Bucket, ...] = ("not_due", "0-30", "31-60", "61-90", "90+")
 
@@ -103,9 +105,7 @@ class Aged:
         return self.due - self.unallocated
 
 
-def aged(
-    claims: Iterable[Claim], unallocated: dict[tuple[UUID, str], Decimal], as_of: date
-) -> dict[tuple[UUID, str], Aged]:
+def aged(claims: Iterable[Claim], unallocated: OnAccount, as_of: date) -> dict[tuple[UUID, str], Aged]:
     """By (payer, currency): what is due of the claims, and the money on account; payers with neither are left out."""
     buckets: dict[tuple[UUID, str], dict[Bucket, Decimal]] = {}
     counts: dict[tuple[UUID, str], int] = {}
@@ -122,3 +122,18 @@ def aged(
         )
         for key in keys
     }
+
+
+def total_of(rows: Iterable[Aged]) -> list[Aged]:
+    """All payers together, by currency."""
+    sums: dict[str, Aged] = {}
+    for row in rows:
+        before = sums.get(row.currency)
+        if before is None:
+            sums[row.currency] = replace(row, tenant_id=NOBODY)
+        else:
+            buckets = {name: before.buckets[name] + row.buckets[name] for name in BUCKETS}
+            sums[row.currency] = Aged(
+                NOBODY, row.currency, buckets, before.invoices + row.invoices, before.unallocated + row.unallocated
+            )
+    return [sums[currency] for currency in sorted(sums)]

@@ -14,8 +14,8 @@ from uuid import UUID
 from app.domain.invoices import InvoiceType
 
 EVENT_TYPES: tuple[str, ...] = (
-    *(f"{name}.issued" for name in get_args(InvoiceType)), "payment.recorded", "payment.reversed", "payment.refunded",
-    "alert.crossed", "billing_run.finished",
+    *(f"{name}.issued" for name in get_args(InvoiceType)), "invoice.paid", "payment.recorded", "payment.reversed",
+    "payment.refunded", "alert.crossed", "billing_run.finished",
 )  # fmt: skip
 """What is announced. docs/how-to/webhooks.md shows the payload of each."""
 TEST_TYPE = "webhook.test"

@@ -113,6 +113,10 @@ QUARANTINED = Gauge(
     "quotepart_quarantined_events", "Events set aside and not released yet, by reason.", ["reason"],
     multiprocess_mode="mostrecent",
 )  # fmt: skip
+BANK_ENTRIES_UNMATCHED = Gauge(
+    "quotepart_bank_entries_unmatched", "Entries of bank statements that wait for somebody to say what they are.",
+    multiprocess_mode="mostrecent",
+)  # fmt: skip
 UNPRICED = Gauge(
     "quotepart_unpriced_stretches", "Stretches of a tenant's use of a meter, up to now, that nothing prices.",
     multiprocess_mode="mostrecent",

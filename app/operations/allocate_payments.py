@@ -28,8 +28,10 @@ from app.domain.payments import (
     summed_tax,
 )
 from app.domain.receivables import Claim
-from app.storage import claim_store, payment_store
+from app.operations.announce import announce
+from app.storage import claim_store, payment_store, tenant_store
 from app.storage.payment_store import PaymentMove
+from app.wire.announcements import paid_facts, payment_facts
 
 
 def allocate(
@@ -42,6 +44,8 @@ def allocate(
         booked_on = max(on, payment.paid_on, claim.issued_on)
         move = PaymentMove(payment.payment_id, "allocation", amount, booked_on, claim.invoice_id)
         _book_for(connection, claim, [move], now)
+        if amount and amount == claim.due:
+            announce_paid(connection, claim.tenant_id, claim.invoice_id, now=now)
     return sum((amount for _, amount in wanted), ZERO)
 
 
@@ -86,6 +90,26 @@ def take_back(
     release(connection, payment, parts, on=on, now=now, cause_id=cause_id, reason=reason)
     move = PaymentMove(payment.payment_id, kind, amount, on, cause_id=cause_id, reason=reason, note=note)
     payment_store.book(connection, payment.tenant_id, [move], now)
+    tell_payment(connection, "payment.reversed" if kind == "reversal" else "payment.refunded", payment, now=now)
+
+
+def tell_payment(connection: Connection, type: str, payment: Payment, *, now: datetime) -> Payment:
+    """The payment as it stands now, announced."""
+    again = payment_store.find(connection, payment.tenant_id, payment.payment_id)
+    assert again is not None, "a payment is never taken away"
+    entries = payment_store.entries(connection, again.tenant_id, payment_id=again.payment_id)
+    keys = tenant_store.keys_of(connection, {again.tenant_id, again.seller_id})
+    facts = payment_facts(again, standing(again, entries), keys)
+    announce(connection, type, again.tenant_id, facts, now=now, seller_id=again.seller_id)
+    return again
+
+
+def announce_paid(connection: Connection, tenant_id: UUID, invoice_id: UUID, *, now: datetime) -> None:
+    """Says that nothing is due of the invoice any more."""
+    claim = claim_store.find(connection, tenant_id, invoice_id)
+    assert claim is not None and not claim.due, "only an issued invoice is paid"
+    keys = tenant_store.keys_of(connection, {tenant_id, claim.seller_id})
+    announce(connection, "invoice.paid", tenant_id, paid_facts(claim, keys), now=now, seller_id=claim.seller_id)
 
 
 # --- at issue ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 Of each payment: amount = allocated + unallocated + refunded + reversed, so what its row says is left must be its amount
 less every entry. Of each entry: its payment is there, what it pays is an issued invoice of the same seller and
 currency, and its split sums to it. Of each invoice: no payment gives less than nothing to it, and where payments alone
-pay all of it, they hold its VAT. (That no invoice is paid more than it owes is seen with the credit.)
+pay all of it, they hold its VAT. Of each entry of a bank statement that is matched: its payment is there, and so is the
+reversal of one that takes it back. (That no invoice is paid more than it owes is seen with the credit.)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from app.domain.money import ZERO, plain
 from app.domain.payments import PaidTax, Payment, PaymentEntry, summed_tax
 from app.domain.receivables import Claim
 from app.operations.audit_credit import Difference
-from app.storage import claim_store, payment_store
+from app.storage import bank_store, claim_store, payment_store
 
 
 def payment_differences(connection: Connection, keys: dict[UUID, str]) -> list[Difference]:
@@ -93,3 +94,24 @@ def _claim_differences(row: dict[str, str], claim: Claim, entries: Sequence[Paym
 
 def _text(parts: Sequence[PaidTax]) -> str:
     return ", ".join(f"{one.category} {plain(one.rate)} %: {plain(one.base)} + {plain(one.amount)}" for one in parts)
+
+
+def _bank_differences(connection: Connection, keys: dict[UUID, str]) -> Iterator[Difference]:
+    for kept in bank_store.matched(connection):
+        where = {
+            "seller": keys.get(kept.seller_id, str(kept.seller_id)),
+            "entry": public_id("ben", kept.seller_id, kept.entry_id),
+        }
+        payment = None
+        if kept.payer_id is not None and kept.payment_id is not None:
+            payment = payment_store.find(connection, kept.payer_id, kept.payment_id)
+        if payment is None:
+            yield Difference("bank_entries", where, "payment", "a payment", str(kept.payment_id))
+            continue
+        if kept.cause_id is None:
+            found = payment.amount
+        else:
+            made = payment_store.entries(connection, payment.tenant_id, cause_id=kept.cause_id)
+            found = sum((entry.amount for entry in made if entry.kind == "reversal"), ZERO)
+        if found != kept.entry.amount:
+            yield Difference("bank_entries", where, "amount", plain(kept.entry.amount), plain(found))

@@ -25,12 +25,10 @@ from app.domain.payments import Payment, amount_problem, standing
 from app.domain.periods import local_date
 from app.domain.receivables import Claim
 from app.domain.tenants import Tenant
-from app.operations.allocate_payments import allocate, open_claims, pay_oldest, release, take_back
-from app.operations.announce import announce
+from app.operations.allocate_payments import allocate, open_claims, pay_oldest, release, take_back, tell_payment
 from app.storage import claim_store, credit_store, invoice_store, payment_store, tenant_store
 from app.storage.database import Database
 from app.storage.invoice_store import StoredInvoice
-from app.wire.announcements import payment_facts
 from app.wire.payments import AccountPaymentWish, AllocationWish, PaymentWish, ReversalWish
 
 
@@ -68,7 +66,7 @@ def record_invoice_payment(
         part = min(payment.amount, claim.due)
         if part > 0:
             allocate(connection, payment, [(claim, part)], on=payment.paid_on, now=now)
-        return _told(connection, "payment.recorded", payment, now)
+        return Recorded(tell_payment(connection, "payment.recorded", payment, now=now), True)
 
     return database.write(work)
 
@@ -102,19 +100,9 @@ def record_account_payment(
             allocate(connection, payment, plan, on=payment.paid_on, now=now)
         elif wish.allocate == "oldest_first":
             pay_oldest(connection, payment, open_claims(connection, payment), on=payment.paid_on, now=now)
-        return _told(connection, "payment.recorded", payment, now)
+        return Recorded(tell_payment(connection, "payment.recorded", payment, now=now), True)
 
     return database.write(work)
-
-
-def _told(connection: Connection, type: str, payment: Payment, now: datetime) -> Recorded:
-    """The payment as it stands now, announced."""
-    again = _again(connection, payment)
-    entries = payment_store.entries(connection, again.tenant_id, payment_id=again.payment_id)
-    keys = tenant_store.keys_of(connection, {again.tenant_id, again.seller_id})
-    facts = payment_facts(again, standing(again, entries), keys)
-    announce(connection, type, again.tenant_id, facts, now=now, seller_id=again.seller_id)
-    return Recorded(again, True)
 
 
 def _payment(
@@ -341,7 +329,6 @@ def _taken_back(
         take_back(
             connection, payment, amount, kind, cause_id=cause_id, on=on, reason=wish.reason, note=wish.note, now=now
         )  # fmt: skip
-        _told(connection, "payment.reversed" if kind == "reversal" else "payment.refunded", payment, now)
         return True
 
     return _changed(database, public, work)

@@ -20,7 +20,7 @@ from app.domain.ids import NOBODY
 from app.observability import metrics
 from app.operations.find_due import work_of
 from app.operations.list_unpriced import list_unpriced
-from app.storage import alert_store, audit_store, job_store, outbox_store, quarantine_store, webhook_store
+from app.storage import alert_store, audit_store, bank_store, job_store, outbox_store, quarantine_store, webhook_store
 from app.storage.billing_store import BillingRun
 from app.storage.database import Database
 
@@ -75,6 +75,7 @@ def _survey(connection: Connection, now: datetime) -> None:
         metrics.QUARANTINED.labels(reason).set(quarantined.get(reason, 0))
     due = work_of(connection, BillingRun(NOBODY, now, issue=True, dry_run=True)).due
     metrics.PERIODS_DUE.set(len(due))
+    metrics.BANK_ENTRIES_UNMATCHED.set(bank_store.count_unmatched(connection))
     metrics.OLDEST_DUE_SECONDS.set(_age(due[0].at, now) if due else 0)
     metrics.UNPRICED.set(len(list_unpriced(connection, through=now)))
 

@@ -21,7 +21,7 @@ from app.domain.invoices import InvoiceLine
 from app.domain.money import ZERO
 from app.domain.periods import local_date
 from app.domain.tax import TaxRate, group_tax
-from app.operations.allocate_payments import pay_from_account, release_credited
+from app.operations.allocate_payments import announce_paid, pay_from_account, release_credited
 from app.storage import coupon_store, credit_store, invoice_store
 from app.storage.credit_store import Move
 from app.storage.invoice_store import REISSUE, Place, StoredInvoice
@@ -124,7 +124,10 @@ def pay_from_balance(
     draws = draw(grants, max(owed, ZERO))
     moves = [Move(one.grant_id, "use", one.amount, place.invoice_id, place.invoice_id) for one in draws]
     credit_store.book(connection, place.tenant_id, moves, now)
-    return sum((one.amount for one in draws), ZERO)
+    paid = sum((one.amount for one in draws), ZERO)
+    if paid and paid == owed:
+        announce_paid(connection, place.tenant_id, place.invoice_id, now=now)
+    return paid
 
 
 def _return_paid(connection: Connection, note: StoredInvoice, now: datetime) -> None:

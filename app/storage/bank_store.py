@@ -96,14 +96,6 @@ def _known(connection: Connection, seller_id: UUID, ids: Sequence[UUID]) -> set[
     return found
 
 
-def lock_statements(connection: Connection, statement: KeptStatement) -> None:
-    """Holds the row of this file until the transaction ends."""
-    query = sa.select(bank_statements.c.statement_id).where(
-        bank_statements.c.tenant_id == statement.seller_id, bank_statements.c.statement_id == statement.statement_id
-    )
-    connection.execute(query.with_for_update()).all()
-
-
 def find_statement(connection: Connection, seller_id: UUID, statement_id: UUID) -> KeptStatement | None:
     query = sa.select(bank_statements).where(
         bank_statements.c.tenant_id == seller_id, bank_statements.c.statement_id == statement_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,6 +19,9 @@ from app.domain.periods import local_date
 from app.domain.receivables import Claim
 from app.domain.tax import TaxGroup, summed_groups
 from app.storage.tables import credit_entries, credit_grants, invoices, payment_entries
+
+Key = tuple[UUID, UUID]
+"""(tenant, invoice)"""
 
 _COLUMNS = (
     invoices.c.tenant_id, invoices.c.invoice_id, invoices.c.seller_id, invoices.c.type, invoices.c.number,
@@ -139,6 +142,15 @@ def _groups(text: str) -> list[TaxGroup]:
     return [
         TaxGroup(c, Decimal(rate), Decimal(base), Decimal(amount)) for c, rate, base, amount, *_ in json.loads(text)
     ]
+
+
+def numbers_to(connection: Connection, seller_id: UUID, is_wanted: Callable[[str], bool]) -> list[tuple[str, Key]]:
+    """(number, (tenant, invoice)) of every invoice that the seller issued whose number is wanted."""
+    query = sa.select(invoices.c.number, invoices.c.tenant_id, invoices.c.invoice_id).where(
+        invoices.c.seller_id == seller_id, invoices.c.status == "issued", invoices.c.type == "invoice"
+    )
+    rows = connection.execution_options(yield_per=2000).execute(query)
+    return [(row.number, (row.tenant_id, row.invoice_id)) for row in rows if is_wanted(row.number)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from app.domain.ids import public_id
 from app.domain.invoices import Invoice
 from app.domain.money import ZERO, amount_text
 from app.domain.payments import Payment, Standing
+from app.domain.receivables import Claim
 from app.storage.billing_store import BillingRun
 from app.wire.invoices import period_to_wire
 
@@ -66,4 +67,14 @@ def payment_facts(payment: Payment, where: Standing, keys: Mapping[UUID, str]) -
             public_id("inv", payment.tenant_id, one.invoice_id) for one in where.allocations[:_MOST_INVOICES]
         ],
         "links": {"self": f"/v1/payments/{own_id}"},
+    }  # fmt: skip
+
+
+def paid_facts(claim: Claim, keys: Mapping[UUID, str]) -> dict[str, Any]:
+    """What a webhook tells of an invoice of which nothing is due any more."""
+    amounts = {"total": claim.total, "paid": claim.paid, "credited": claim.credited}
+    return {
+        "id": claim.id, "number": claim.number, "seller": keys[claim.seller_id], "buyer": keys[claim.tenant_id],
+        "currency": claim.currency, **{name: amount_text(item, claim.currency) for name, item in amounts.items()},
+        "links": {"self": f"/v1/invoices/{claim.id}", "payments": f"/v1/invoices/{claim.id}/payments"},
     }  # fmt: skip

@@ -73,7 +73,14 @@ class CsvMapping:
 
 def mapping_from_wire(body: Any, pointer: str = "#") -> CsvMapping:
     """Raises InvalidInput with every fault."""
-    fields = Fields({} if body is None else body, pointer)
+    fields = Fields(body, pointer)
+    mapping = read_mapping(fields)
+    fields.finish()
+    return mapping
+
+
+def read_mapping(fields: Fields) -> CsvMapping:
+    """The mapping of an object that is being read; its faults are noted there."""
     columns: dict[str, tuple[str, ...]] = {}
     for name in COLUMNS:
         if isinstance(fields.raw(name), list):
@@ -90,7 +97,6 @@ def mapping_from_wire(body: Any, pointer: str = "#") -> CsvMapping:
     )  # fmt: skip
     if mapping.delimiter and mapping.delimiter not in DELIMITERS:
         fields.problem("delimiter", "must be a comma, a semicolon, a tab or a bar")
-    fields.finish()
     return mapping
 
 

@@ -74,6 +74,7 @@ class Things:
     message: str
     delivery: str
     payment: str
+    bank_entry: str
     meter: str = "energy"
     tax_rate: str = "standard"
     exchange_rate: str = "dollar"
@@ -171,6 +172,8 @@ def run_of(**named: str) -> Callable[[Things], Any]:
         {"through": THROUGH, "dry_run": True} | {name: [text.format_map(vars(things))] for name, text in named.items()}
     )
 
+
+STATEMENT = {"format": "csv", "content": "date,amount,text\n2026-11-05,1.00,nobody knows\n"}
 
 SIMULATED = {"plan": {"currency": "EUR", "interval": "month", "charges": [
     {"key": "energy", "meter": "energy", "model": {"type": "per_unit", "unit_price": "0.11"}}]},
@@ -517,6 +520,61 @@ BUT_HEAD: tuple[Route, ...] = (
         ),
         ("tenant", "invoice", "unallocated"),
     ),
+    Route(
+        "GET", "/v1/tenants/{key}/account", ("read",),
+        (
+            Ask(asked("/v1/tenants/{tenant}/account"), "own"),
+            Ask(asked("/v1/tenants/{tenant}/account", as_of="2026-10-31"), "own"),
+        ),
+        ("as_of",),
+    ),
+    *(
+        Route(
+            "GET", path, ("read",),
+            (
+                Ask(asked(path), "listed"),
+                Ask(asked(path, tenant="{tenant}"), "own"),
+                Ask(asked(path, seller="{tenant}"), "listed", missing=(200,)),
+                Ask(asked(path, as_of="2027-06-01", bucket="90+", currency="EUR"), "listed"),
+            ),
+            ("as_of", "bucket", "tenant", "seller", "currency"),
+        )
+        for path in ("/v1/receivables", "/v1/receivables.csv")
+    ),
+    Route(
+        "POST", "/v1/bank-statements", ("finance",),
+        (
+            Ask(told("/v1/bank-statements", lambda _: STATEMENT), "refused", (200, 201), (200, 201)),
+            Ask(told("/v1/bank-statements?seller=elm", lambda _: STATEMENT), "refused", (200, 201), (200, 201)),
+        ),
+        ("seller", "mapping"),
+    ),
+    Route(
+        "GET", "/v1/bank-statements", ("read", "finance"),
+        (Ask(asked("/v1/bank-statements"), "refused", missing=(200,)),),
+    ),
+    Route(
+        "GET", "/v1/bank-entries", ("read", "finance"),
+        (
+            Ask(asked("/v1/bank-entries"), "refused", missing=(200,)),
+            Ask(asked("/v1/bank-entries", status="unmatched", direction="credit", account="x", statement="y"),
+                "refused", missing=(200,)),
+            Ask(asked("/v1/bank-entries", seller="elm"), "refused", missing=(200,)),
+        ),
+        ("status", "direction", "account", "seller", "statement"),
+    ),
+    Route(
+        "GET", "/v1/bank-entries/{id}", ("read", "finance"),
+        (Ask(asked("/v1/bank-entries/{bank_entry}"), "refused"),),
+    ),
+    Route(
+        "POST", "/v1/bank-entries/{id}/ignore", ("finance",),
+        (Ask(told("/v1/bank-entries/{bank_entry}/ignore", lambda _: {"reason": "a test"}), "refused"),),
+    ),
+    Route(
+        "POST", "/v1/bank-entries/{id}/assign", ("finance",),
+        (Ask(told("/v1/bank-entries/{bank_entry}/assign", lambda to: {"tenant": to.tenant}), "refused", (200, 409)),),
+    ),
     Route("GET", "/v1/payments/{id}", ("read",), (Ask(asked("/v1/payments/{payment}"), "own"),)),
     *(
         Route(
@@ -855,11 +913,20 @@ def _things(api: Api, key: str, job: str) -> Things:
         simulation=simulated(api, key), credit=credit["id"], alert=f"{key}-alert",
         run=bill(api, THROUGH, tenants=[key], dry_run=True), job=job, grant=_granted(api, key),
         applied=api.post("/v1/applied-coupons", {"coupon": "tenth", "tenant": key})["id"],
+        bank_entry=_told_by_bank(api, key),
         payment=api.post(
             "/v1/payments", {"tenant": key, "amount": "99999", "note": f"{key} paid", "allocate": "none"}
         )["id"],
         endpoint=f"{key}-hook", doomed=f"{key}-doomed", message=delivery["message"], delivery=delivery["id"], put=put,
     )  # fmt: skip
+
+
+def _told_by_bank(api: Api, key: str) -> str:
+    """An entry of a statement that waits for a person."""
+    content = f"date,amount,text\n2026-11-05,2.00,{key}\n"
+    api.post("/v1/bank-statements", {"format": "csv", "content": content})
+    found = api.get("/v1/bank-entries", status="unmatched")["data"]
+    return next(str(entry["id"]) for entry in found if entry["text"] == key)
 
 
 def _granted(api: Api, key: str) -> str:
@@ -886,7 +953,7 @@ def _missing(like: Things) -> Things:
         draft=nothing[1], credit=nothing[2], alert="nowhere-alert", run=str(UUID(int=4)), job=str(UUID(int=5)),
         simulation=str(UUID(int=6)),
         grant=public_id("cg", UUID(int=6), UUID(int=6)), applied=public_id("ac", UUID(int=7), UUID(int=7)),
-        payment=public_id("pay", UUID(int=8), UUID(int=8)),
+        payment=public_id("pay", UUID(int=8), UUID(int=8)), bank_entry=public_id("ben", UUID(int=8), UUID(int=8)),
         endpoint="nowhere-hook", doomed="nowhere-doomed", message=public_id("msg", UUID(int=8), UUID(int=8)),
         delivery=public_id("dlv", UUID(int=9), UUID(int=9)), coupon="nowhere-coupon",
         meter="nowhere-meter", tax_rate="nowhere-rate", exchange_rate="nowhere-rate", plan="nowhere-plan", put=put,

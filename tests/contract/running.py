@@ -315,6 +315,13 @@ _RULES = (
     r"a payment has either an invoice or allocations", r"send either an invoice or allocations",
     r"the allocations say what is paid", r"name the invoice that it pays", r"is another name of \w+: send one of them",
     r"more than the .* that (are|it) .*", r"it is the invoice of another seller",
+    # What a bank statement holds is no matter of the document.
+    r"The XML .*", r"is no (CAMT\.053|CSV): .*", r"has no line with the names of its columns",
+    r"say (which column|whether|the form) .*", r"the file has no column .*", r"'.*' is (not|no) .*",
+    r"a mapping is for CSV only", r"the mapping stands in the body",
+    r"is for CSV only", r"must be (a JSON object|names of columns)", r"(the payment|the invoice) is .*",
+    r"there is no such (invoice|payment to this seller)", r"these are invoices of several tenants",
+    r"must be an object, not .*",
 )  # fmt: skip
 _RULE = re.compile("|".join(_RULES), re.DOTALL)
 _EXPONENT = re.compile(rb"[0-9][eE][+-]?[0-9]")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.scenarios.test_credit import AT_ONE, RATE, TAXED, cancel, check_books, use
-from tests.service import Api, set_up
+from tests.service import ACME, Api, set_up
 
 REDUCED = {"category": "S", "rate": "5.5", "country": "FR", "start": "2014-01-01"}
 
@@ -340,7 +341,100 @@ def test_pages_of_payments_go_on_where_they_ended(api: Api) -> None:
     assert api.call("GET", "/v1/payments", params={"tenant": "nobody"}).status_code == 404
 
 
+def test_whoever_listens_is_told_of_payments_and_of_invoices_that_are_paid(api: Api) -> None:
+    """30.00 of 42.00 are paid, then 12.00 by balance: three messages. Then 30.00 come back."""
+    endpoint = {"url": "https://erp.example.com/hook", "events": ["payment.*", "invoice.paid"]}
+    api.put("/v1/webhook-endpoints/erp", endpoint)
+    invoice = billed(api)
+
+    payment = pay(api, invoice, "30.00")
+    grant = api.post("/v1/credit-grants", {"tenant": "acme", "kind": "prepaid", "amount": "12"})
+    api.post(f"/v1/credit-grants/{grant['id']}/apply", {})
+    api.post(f"/v1/payments/{payment['id']}/reversals", {"reason": "chargeback"})
+
+    with api.client.app.state.database.engine.connect() as connection:  # type: ignore[attr-defined]
+        rows = connection.exec_driver_sql("SELECT type, payload FROM outbox ORDER BY message_id").all()
+    told = [(type, json.loads(payload)["data"]) for type, payload in rows]
+    assert [(type, data["id"]) for type, data in told] == [
+        ("payment.recorded", payment["id"]), ("invoice.paid", invoice["id"]), ("payment.reversed", payment["id"]),
+    ]  # fmt: skip
+    assert [told[1][1][name] for name in ("number", "total", "paid", "buyer")] == [
+        "2026-000001", "42.00", "42.00", "acme",
+    ]  # fmt: skip
+    assert (told[0][1]["allocated"], told[2][1]["reversed"]) == ("30.00", "30.00")
+
+
 @pytest.mark.parametrize("path", ["allocations", "releases", "reversals", "refunds"])
 def test_a_payment_that_there_is_not_is_not_found(api: Api, path: str) -> None:
     body = {"reason": "mistake"} if path == "reversals" else {"invoice": "x"} if path == "releases" else {}
     assert api.call("POST", f"/v1/payments/pay_x/{path}", body).status_code == 404
+
+
+# --- what is owed -----------------------------------------------------------------------------------------------------
+
+
+def test_the_account_of_a_tenant_says_what_is_open_as_of_any_day(api: Api) -> None:
+    """42.00 of 23 November are due on 23 December. 50.00 are paid on 1 December, and 20.00 of them taken back on 10
+    January: as of each day the account is what it was then."""
+    invoice = billed(api)
+    assert invoice["due_date"] == "2026-12-23"
+    api.clock.set("2026-12-02T12:00:00+00:00")
+    payment = pay(api, invoice, "50.00", paid_on="2026-12-01")
+    api.clock.set("2027-01-15T12:00:00+00:00")
+    api.post(f"/v1/payments/{payment['id']}/reversals",
+             {"reason": "chargeback", "amount": "20.00", "reversed_on": "2027-01-10"})  # fmt: skip
+
+    def account(**query: str) -> Any:
+        return api.get("/v1/tenants/acme/account", **query)
+
+    (first,) = account(as_of="2026-11-30")["balances"]
+    assert (first["due"], first["overdue"], first["unallocated"], first["balance"]) == (
+        "42.00",
+        "0.00",
+        "0.00",
+        "42.00",
+    )
+    paid = account(as_of="2026-12-31")
+    assert [(one["due"], one["unallocated"], one["balance"]) for one in paid["balances"]] == [("0.00", "8.00", "-8.00")]
+    assert (paid["invoices"], [one["unallocated"] for one in paid["payments"]]) == ([], ["8.00"])
+    now = account()
+    assert now["as_of"] == "2027-01-15" and now["payments"] == []
+    (balance,), (open_invoice,) = now["balances"], now["invoices"]
+    assert (balance["due"], balance["buckets"]["0-30"], balance["balance"]) == ("12.00", "12.00", "12.00")
+    assert (open_invoice["due"], open_invoice["days_overdue"], open_invoice["bucket"]) == ("12.00", 23, "0-30")
+    assert (account(as_of="2026-11-22")["balances"], account(as_of="2026-11-22")["invoices"]) == ([], [])
+    assert api.call("GET", "/v1/tenants/acme/account", params={"as_of": "soon"}).status_code == 422
+
+
+def test_receivables_stand_in_buckets_by_age_and_add_up(api: Api) -> None:
+    """Acme's 42.00 of October are 31 days over on 23 January, its 12.00 of November (due 4 January) 19; Borealis has
+    5.00 on account."""
+    billed(api)
+    api.put("/v1/tenants/borealis", {**ACME, "name": "=Borealis", "subjects": []})
+    api.clock.set("2026-12-05T12:00:00+00:00")
+    api.post("/v1/payments", {"tenant": "borealis", "amount": "5.00"})
+    use(api, "2", "10", "2026-11-05T10:00:00Z")
+    api.bill("2026-12-01T00:00:00Z")
+    api.clock.set("2027-01-23T12:00:00+00:00")
+
+    found = api.get("/v1/receivables")
+
+    acme, borealis = found["data"]
+    assert (acme["tenant"], acme["due"], acme["overdue"], acme["invoices"]) == ("acme", "54.00", "54.00", 2)
+    assert acme["buckets"] == {"not_due": "0.00", "0-30": "12.00", "31-60": "42.00", "61-90": "0.00", "90+": "0.00"}
+    assert (borealis["due"], borealis["unallocated"], borealis["balance"]) == ("0.00", "5.00", "-5.00")
+    (total,) = found["totals"]
+    assert (total["due"], total["unallocated"], total["balance"]) == ("54.00", "5.00", "49.00")
+    assert api.get("/v1/receivables", bucket="31-60")["data"] == [acme]
+    assert api.get("/v1/receivables", bucket="90+")["data"] == []
+    assert api.get("/v1/receivables", as_of="2027-06-01", bucket="90+")["data"][0]["buckets"]["90+"] == "54.00"
+    assert api.get("/v1/receivables", tenant="borealis")["data"] == [borealis]
+    assert api.get("/v1/receivables", seller="nobody")["data"] == []
+    assert api.get("/v1/receivables", as_of="2026-11-30")["data"][0]["buckets"]["not_due"] == "42.00"
+    table = api.call("GET", "/v1/receivables.csv").text.lstrip("\ufeff").splitlines()
+    assert table[0].startswith("as_of,tenant,name,currency,due,overdue,not_due,0-30")
+    assert table[1] == "2027-01-23,acme,Acme SAS,EUR,54.00,54.00,0.00,12.00,42.00,0.00,0.00,0.00,54.00,2"
+    assert table[2].startswith("2027-01-23,borealis,'=Borealis,EUR,0.00")
+    asked = api.call("GET", "/v1/receivables", headers={"Accept": "text/csv"})
+    assert asked.text.lstrip("\ufeff").splitlines() == table and asked.headers["content-type"].startswith("text/csv")
+    assert api.call("GET", "/v1/receivables", params={"bucket": "old"}).status_code == 422

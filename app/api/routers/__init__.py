@@ -2,6 +2,7 @@
 
 from app.api.routers import (
     alerts,
+    bank,
     billing,
     catalog,
     coupons,
@@ -13,6 +14,7 @@ from app.api.routers import (
     invoices,
     mail,
     payments,
+    receivables,
     simulations,
     statuses,
     usage,
@@ -22,5 +24,6 @@ from app.api.routers import (
 ROUTERS = (
     catalog.router, events.router, usage.router, alerts.router, billing.router, invoices.router,
     statuses.router, drafts.router, credit_notes.router, credit.router, coupons.router, simulations.router,
-    exports.router, webhooks.router, payments.router, mail.router,
+    exports.router, webhooks.router, payments.router, bank.router, receivables.router,
+    mail.router,
 )  # fmt: skip
