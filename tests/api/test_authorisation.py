@@ -431,6 +431,15 @@ BUT_HEAD: tuple[Route, ...] = (
         "GET", "/v1/invoices/{id}/lines/{line}/events", ("read",),
         (about_invoice("/lines/ln_1/events"), about_invoice("/lines/ln_1/events", "credit")),
     ),
+    # Before the draft is issued, further down.
+    Route(
+        "PATCH", "/v1/invoices/{id}", ("finance",),
+        (Ask(told("/v1/invoices/{draft}", lambda _: {"note": "a test"}), "refused", (200, 409)),),
+    ),
+    Route(
+        "POST", "/v1/invoices/{id}/approve", ("finance",),
+        (Ask(asked("/v1/invoices/{draft}/approve"), "refused", (200, 409)),),
+    ),
     Route(
         "POST", "/v1/invoices/{id}/issue", ("finance",),
         (
@@ -452,14 +461,6 @@ BUT_HEAD: tuple[Route, ...] = (
                 "refused", (201,), (422,),
             ),
         ),
-    ),
-    Route(
-        "PATCH", "/v1/invoices/{id}", ("finance",),
-        (Ask(told("/v1/invoices/{draft}", lambda _: {"note": "a test"}), "refused", (200, 409)),),
-    ),
-    Route(
-        "POST", "/v1/invoices/{id}/approve", ("finance",),
-        (Ask(asked("/v1/invoices/{draft}/approve"), "refused", (200, 409)),),
     ),
     Route(
         "POST", "/v1/invoices/{id}/credit-notes", ("finance",),
@@ -1015,7 +1016,7 @@ PASSING = ("x-request-id", "date")  # headers that are another at each request
 def told_by(answer: Any) -> str:
     """All that the answer says: its body, the text of a PDF or a workbook, what its cursor holds, and its headers."""
     parts = [f"{name}: {value}" for name, value in answer.headers.items() if name not in PASSING]
-    if answer.headers.get("content-type") == "application/pdf":
+    if answer.headers.get("content-type") == "application/pdf" and answer.content:  # HEAD has none
         parts += [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(answer.content)).pages]
         return "\n".join(parts)
     if answer.headers.get("content-type", "").endswith("spreadsheetml.sheet"):
@@ -1191,6 +1192,8 @@ def test_the_table_has_every_filter_and_asks_with_it(sqlite_url: str) -> None:
     with service(sqlite_url) as api:
         things = stock(api)["own"]
         for route in (route for route in ROUTES if route.method == "GET" and route.scopes and "{" not in route.path):
+            if route.path == "/v1/chart-of-accounts":  # one thing, and no list
+                continue
             detail = api.call("GET", f"{route.path}?surprise=1").json()["detail"]
             known = set(re.findall(r"\w+", detail.rpartition("known are")[2])) - {"limit", "cursor"}
             used = {name for ask in route.asks for name in ask.of(things).query}
