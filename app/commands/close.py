@@ -118,7 +118,7 @@ def _run_facts(run: BillingRun) -> dict[str, Any]:
     return {
         "id": str(run.run_id), "status": run.status, "through": instant_text(run.through),
         "periods_due": run.periods_due, "closed": run.closed, "failed": run.failed, "failures": list(run.failures),
-        "unpriced": list(run.unpriced), "unbilled": list(run.unbilled),
+        "unpriced": list(run.unpriced), "unbilled": list(run.unbilled), "withheld": list(run.withheld),
     }  # fmt: skip
 
 
@@ -126,6 +126,9 @@ def show_run(run: BillingRun) -> None:
     out.print(f"{run.periods_due} periods due, {run.closed} closed, {run.failed} failed.")
     for failure in run.failures:
         err.print(f"  {failure['subscription']}: {failure['detail']}", markup=False, soft_wrap=True)
+    for item in run.withheld:
+        why = "is on hold" if item["reason"] == "held" else "has not been approved"
+        err.print(f"  {item['subscription']}: the draft {item['invoice']} {why}", markup=False, soft_wrap=True)
     if run.unpriced:
         err.print(f"{len(run.unpriced)} stretches of usage have no price; `quotepart audit` lists them.")
     if run.unbilled:

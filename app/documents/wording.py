@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from app.domain.charge_models import Component
 from app.domain.charge_models.components import IN_PERCENT
+from app.domain.drafts import WAIVED
 from app.domain.invoices import Invoice, InvoiceLine, Reference
 from app.domain.money import CURRENCY_DECIMALS, amount_text, plain
 from app.domain.parties import Address, Party
@@ -92,6 +93,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         "minimum": "Supplement to the minimum",
         "plan_minimum": "Supplement to the minimum of the plan",
         "credited": "Credited",
+        "waived": "Waived: {reason}",
+        "true_up_minimum": "Minimum of the plan",
+        "true_up_commitment": "Commitment",
         "plan_maximum": "Reduction to the maximum of the plan",
         "commitment_overage": "Surcharge beyond the commitment",
         "commitment": "Supplement to the commitment",
@@ -195,6 +199,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         "minimum": "Complément au minimum",
         "plan_minimum": "Complément au minimum de l’offre",
         "credited": "Porté en avoir",
+        "waived": "Offert : {reason}",
+        "true_up_minimum": "Minimum de l’offre",
+        "true_up_commitment": "Engagement",
         "plan_maximum": "Plafonnement au maximum de l’offre",
         "commitment_overage": "Majoration au-delà de l’engagement",
         "commitment": "Complément à l’engagement",
@@ -399,6 +406,11 @@ def moment(instant: datetime, zone: ZoneInfo, language: Language) -> str:
 # --- the words of a document -----------------------------------------------------------------------------------------
 
 
+def true_up(is_commitment: bool, language: str) -> str:
+    """The title of the line that a plan's minimum or commitment adds."""
+    return TEXTS[language_of(language)]["true_up_commitment" if is_commitment else "true_up_minimum"]
+
+
 def component(item: Component, language: Language) -> str:
     """What the component is: `Tier 1`, `Tranche 1`."""
     return TEXTS[language][item.kind].format(tier=item.tier, label=item.label)
@@ -418,6 +430,8 @@ def allowance(description: str, language: Language) -> str:
            "trial": "trial"}  # fmt: skip
     if description in own:
         return texts[own[description]]
+    if description.startswith(WAIVED):
+        return texts["waived"].format(reason=description.removeprefix(WAIVED))
     if description.startswith("coupon "):
         return texts["coupon"].format(name=description.removeprefix("coupon "))
     word, _, rest = description.partition(" ")

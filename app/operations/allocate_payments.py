@@ -161,7 +161,7 @@ def _book_for(connection: Connection, claim: Claim, moves: Sequence[PaymentMove]
     """Books moves about one invoice, each with its part of the split. An adjustment of nothing is left out."""
     known = payment_store.entries(connection, claim.tenant_id, invoice_id=claim.invoice_id)
     held = summed_tax(part for entry in known for part in entry.tax)
-    target = _target(claim)
+    target = _target(claim, held)
     paid, booked = claim.from_payments, []
     for move in moves:
         paid += move.amount
@@ -172,9 +172,11 @@ def _book_for(connection: Connection, claim: Claim, moves: Sequence[PaymentMove]
     payment_store.book(connection, claim.tenant_id, booked, now)
 
 
-def _target(claim: Claim) -> Callable[[Decimal], tuple[PaidTax, ...]]:
+def _target(claim: Claim, held: Sequence[PaidTax]) -> Callable[[Decimal], tuple[PaidTax, ...]]:
     """The split of all payments of the invoice together, by what they pay of it; what prepaid balance pays comes
-    before."""
+    before. Where notes have left nothing to be paid, what comes back comes from what is `held`, in proportion."""
     owed, currency, balance = claim.owed_tax, claim.currency, claim.from_balance
+    if not sum((part.base + part.amount for part in owed), ZERO):
+        return lambda paid: split_paid(held, paid, currency)
     by_balance = split_paid(owed, balance, currency)
     return lambda paid: less(split_paid(owed, balance + paid, currency), by_balance)

@@ -43,7 +43,9 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     # A clock that steps back over New Year must not reopen last year's numbers.
     numbered_on = day if day.year >= series.year else date(series.year, 1, 1)
     sequence = invoice_store.stem_counter(connection, place.seller_id, stem_of(pattern, numbered_on)) + 1
-    due_date = draft.invoice.due_date or _due_date(draft, buyer, seller, day=day, terms_days=terms_days)
+    due_date = draft.invoice.due_date
+    if due_date is None or due_date < day:
+        due_date = _due_date(draft, buyer, seller, day=day, terms_days=terms_days)
     invoice = with_accounting_tax(
         connection, with_purchase_order(connection, draft, buyer, day=day), place, seller, day
     )  # fmt: skip

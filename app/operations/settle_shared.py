@@ -17,6 +17,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
+from app.documents import wording
 from app.domain.allowances import PoolState, PoolUse, opening, take
 from app.domain.charge_models import Flat, prorate
 from app.domain.charge_models.usage import TotalNeeded
@@ -445,15 +446,16 @@ class _Work:
     def _true_up_line(self, group: _Group, member: _Member, *, kind: str) -> InvoiceLine:
         rated = member.rated()
         stretch = Period(group.start, group.end)
-        first = group.members[0].charge
+        main = group.members[0].charge
         line = rated.rated
-        taxed = tax_of(self._connection, self._books, first, stretch)
+        taxed = tax_of(self._connection, self._books, main, stretch)
+        title = wording.true_up(group.terms.commitment is not None, self._books.buyer.language)
         return InvoiceLine(
-            id="", charge=TRUE_UP, description=member.charge.description, period=stretch, quantity=line.quantity,
+            id="", charge=TRUE_UP, description=title, period=stretch, quantity=line.quantity,
             unit="", amount=line.amount, tax=taxed.tax,
             components=line.components, allowances=line.allowances, kind=kind,  # type: ignore[arg-type]
             subscription=self._books.subscription.key, trace=rated.trace | {"tax": taxed.trace},
-            supply=first.supply or "",
+            supply=main.supply or "",
         )  # fmt: skip
 
 
@@ -474,8 +476,10 @@ def _widest(group: _Group) -> Trace:
 
 def _true_up_charge(group: _Group) -> PlanCharge:
     text = "Minimum" if group.terms.commitment is None else "Commitment"
-    return PlanCharge(TRUE_UP, Flat(ZERO), tax=group.members[0].charge.tax, description=text,
-                      supply=group.members[0].charge.supply, place=group.members[0].charge.place)  # fmt: skip
+    main = group.members[0].charge
+    return PlanCharge(
+        TRUE_UP, Flat(ZERO), tax=main.tax, description=text, supply=main.supply, place=main.place
+    )  # fmt: skip
 
 
 def _cap(group: _Group, excess: Decimal, currency: str) -> Decimal:

@@ -136,5 +136,5 @@ def settle(database: Database) -> None:
 
 def assert_books_are_clean(database: Database) -> None:
     audit = audit_books(database, now=utc_now())
-    assert [(item.table, item.row, item.what, item.expected, item.found) for item in audit.differences] == []
+    assert not audit.differences, [str(item) for item in audit.differences]
     assert audit.building == []

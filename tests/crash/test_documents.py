@@ -1,5 +1,5 @@
-"""Many processes that write, issue and credit documents at once, and are killed while they do: no number is missing or
-given twice, nothing is made twice, nothing is credited beyond what was billed, and the chain is whole."""
+"""Many processes that write, issue, pay and credit documents at once, and are killed while they do: no number is
+missing or given twice, nothing is made twice, nothing is credited beyond what was billed, and the chain is whole."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from app.domain.credit_notes import CreditWish
 from app.domain.errors import Conflict, NotFound, Unavailable
 from app.domain.invoices import content_hash
 from app.operations.credit_invoice import credit_invoice
+from app.operations.record_payment import record_invoice_payment
 from app.operations.settle_draft import issue_one
 from app.operations.write_invoice import write_invoice
 from app.storage import invoice_store
 from app.storage.database import Database
 from app.storage.invoice_store import InvoiceFilter, StoredInvoice
-from app.storage.tables import invoices
+from app.storage.tables import invoices, payments
 from app.wire.drafts import invoice_from_wire
+from app.wire.payments import invoice_payment_from_wire
 from tests.crash.running import BOUND_SECONDS, assert_books_are_clean, command, started, utc_now, wait_until
 from tests.crash.test_closing import World
 
@@ -40,10 +42,12 @@ def work(database_url: str, number: int, log: str) -> None:
         for round in range(ROUNDS):
             key = f"{number}-{round}"
             body = {"buyer": f"company-{number % 3}", "issue": True, "note": key, "lines": [
-                {"description": "Work", "quantity": str(rng.randrange(1, 9)), "unit_price": "12.34"}]}  # fmt: skip
+                {"description": "Work", "quantity": str(1 + (number + round) % 8), "unit_price": "12.34"}]}  # fmt: skip
             own = _insist(lambda: write_invoice(
                 database, invoice_from_wire(body), idempotency_key=key, now=utc_now(), terms_days=30  # noqa: B023
             )).document  # fmt: skip
+            for stored, paid in ((own, "1.00"), (shared, "0.01")):
+                _pay(database, stored, key=f"{key}-{paid}", amount=paid)
             for stored, amount in ((own, Decimal("1.11")), (shared, CENT), (own, None)):
                 _credit(database, stored, key=f"{key}-{amount}", amount=amount)
             _issue_some(database, rng)
@@ -68,6 +72,11 @@ def _credit(database: Database, stored: StoredInvoice, *, key: str, amount: Deci
     )  # fmt: skip
 
 
+def _pay(database: Database, stored: StoredInvoice, *, key: str, amount: str) -> None:
+    wish = invoice_payment_from_wire({"amount": amount, "method": "transfer"})
+    _insist(lambda: record_invoice_payment(database, stored, wish, idempotency_key=key, now=utc_now()))
+
+
 def _issue_some(database: Database, rng: random.Random) -> None:
     """Tries to issue three drafts; others may have done so, or an earlier one comes first."""
     drafts = _listed(database, "draft")
@@ -90,8 +99,8 @@ def _issued_of_subscriptions(database: Database) -> list[StoredInvoice]:
 def test_eight_processes_that_are_killed_leave_no_gap_no_double_and_clean_books(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
-    """Eight processes write, issue and credit, twelve times one is killed, and each begins again until it has done all:
-    every request was answered once, whatever was killed in between."""
+    """Eight processes write, issue, pay and credit, twelve times one is killed, and each begins again until it has done
+    all: every request was answered once, whatever was killed in between."""
     world = World(database, companies=3)
     world.use(random.Random(1), 60, months=range(1, 7))
     for month, flag in ((1, "--issue"), (6, "--no-issue")):
@@ -129,7 +138,8 @@ def test_eight_processes_that_are_killed_leave_no_gap_no_double_and_clean_books(
     written = Counter(one.remarks.note for one in documents if one.type == "invoice" and one.remarks.note)
     assert written == {f"{n}-{round}": 1 for n in range(PROCESSES) for round in range(ROUNDS)}
     shared = _issued_of_subscriptions(database)[0]
-    assert shared.invoice.credited == PROCESSES * ROUNDS * CENT
+    assert (shared.invoice.credited, shared.invoice.paid) == (PROCESSES * ROUNDS * CENT,) * 2
+    assert database.read(_count_of_payments) == PROCESSES * ROUNDS * 2
     for one in documents:
         if one.remarks.note:
             assert (one.credited, len(_notes_on(database, one.id))) == (one.total, 2)
@@ -142,6 +152,11 @@ def test_eight_processes_that_are_killed_leave_no_gap_no_double_and_clean_books(
     )
     assert {row[2] for row in places} == {1}, "one invoice for each billing instant"
     assert_books_are_clean(database)
+
+
+def _count_of_payments(connection: sa.Connection) -> int:
+    found: int = connection.execute(sa.select(sa.func.count()).select_from(payments)).scalar_one()
+    return found
 
 
 def _notes_on(database: Database, id: str) -> list[StoredInvoice]:

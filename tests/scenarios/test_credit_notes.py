@@ -209,6 +209,18 @@ def test_promotional_credit_and_balance_come_back_with_a_credit_by_hand(api: Api
     check_books(api)
 
 
+def test_what_several_payments_paid_comes_back_with_the_whole_credit_each_with_its_tax(api: Api) -> None:
+    """60.00 of 120.00 were paid in three parts: all of it is on account again, and the books balance."""
+    invoice = billed(api)
+    for amount in ("10.00", "20.00", "30.00"):
+        api.post(f"/v1/invoices/{invoice['id']}/payments", {"amount": amount, "method": "transfer"})
+    assert again(api, invoice)["paid"] == "60.00"
+    credit(api, invoice)
+    shown = again(api, invoice)
+    assert (shown["paid"], shown["credited"], shown["due"]) == ("0.00", "120.00", "0.00")
+    check_books(api)
+
+
 def test_a_credit_note_sent_twice_is_one(api: Api) -> None:
     invoice = billed(api)
     path = f"/v1/invoices/{invoice['id']}/credit-notes"

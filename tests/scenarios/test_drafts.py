@@ -85,6 +85,21 @@ def test_use_that_falls_after_its_line_was_waived_credits_nothing(api: Api) -> N
     check_books(api)
 
 
+def test_what_was_waived_stays_waived_when_the_invoice_is_issued_again(api: Api) -> None:
+    """100.00 waived beside 200.00 of work: the new invoice has the work, and the use at 0.00, for it stays billed."""
+    draft = drafted(api)
+    patch(api, draft, {"lines": [WORK], "waive": [{"line": "ln_1", "reason": "agreed"}]})
+    invoice = issued(api, draft).json()
+    made = api.post(f"/v1/invoices/{invoice['id']}/credit-notes", {"reason": "wrong buyer name", "reissue": True})
+
+    assert (made["net"], [line["amount"] for line in made["reissued"]["lines"]]) == (
+        "200.00", ["0.00", "200.00"],
+    )  # fmt: skip
+    api.bill("2026-11-01T00:00:00Z")
+    assert len(api.invoices()) == 3
+    check_books(api)
+
+
 def test_a_patch_changes_what_it_names_and_null_takes_it_away(api: Api) -> None:
     draft = drafted(api)
     patch(api, draft, {"lines": [WORK], "note": "first", "due_date": "2026-12-24"})

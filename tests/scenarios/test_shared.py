@@ -183,6 +183,16 @@ def test_a_plan_maximum_takes_its_part_off_every_charge(api: Api) -> None:
     check_books(api)
 
 
+def test_what_a_minimum_adds_is_named_in_the_buyers_language(api: Api) -> None:
+    """40.00 up to a minimum of 100.00, for a French buyer in French."""
+    set_up(api, [ENERGY_AT_ONE], start="2026-10-01", minimum="100.00")
+    use(api, "1", "60")
+    api.bill("2026-11-01T00:00:00Z")
+
+    added = api.invoices()[0]["lines"][-1]
+    assert (added["charge"], added["description"], added["amount"]) == ("true-up", "Minimum de l’offre", "40.00")
+
+
 def test_what_exceeds_a_commitment_costs_the_overage_factor(api: Api) -> None:
     """100.00 committed, factor 1.5. October's 130.00 cost 15.00 more; November's 80.00 are topped up by 20.00."""
     set_up(api, [ENERGY_AT_ONE], start="2026-10-01", commitment={"amount": "100", "overage_factor": "1.5"})
