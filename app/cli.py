@@ -23,7 +23,8 @@ from app.settings import InvalidSetting, described, unknown_variables
 MODULES = {
     "serve": "serve", "work": "serve", "migrate": "migrate", "apply": "apply", "import": "import_", "close": "close",
     "bank": "bank", "simulate": "simulate", "explain": "explain", "audit": "audit", "keys": "keys", "doctor": "doctor",
-    "backup": "backup", "export": "export", "verify": "verify", "hand-over": "hand_over", "openapi": "documents",
+    "backup": "backup", "export": "export", "export-series": "export_series",
+    "verify": "verify", "hand-over": "hand_over", "openapi": "documents",
     "catalog-schema": "documents", "demo": "demo",
 }  # fmt: skip
 """The module of app.commands that each command lives in, in the order in which the help lists them."""

@@ -1042,6 +1042,14 @@ DRAFT_PATCH = sent(
     "that people wrote; a draft on hold is not issued.",
     examples=[{"note": "Thank you for your patience."}],
 )  # fmt: skip
+SEALED_DOCUMENT = shown(
+    {
+        "format": {"type": "string"}, "sequence": COUNT, "hash": {"type": "string"}, "content": {"type": "object"},
+        "traces": {"type": "object"}, "digests": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    description="`hash` is SHA-256 of `content` in its canonical form (keys in order, no spaces, UTF-8); `traces` are "
+    "what each line's amount is computed from, `digests` SHA-256 of each part of the content.",
+)  # fmt: skip
 CREDIT_NOTE_SENT = sent(
     {"reason": text(MAX_REASON)},
     {
@@ -1381,7 +1389,8 @@ SCHEMAS: dict[str, Schema] = {
     "Events": page_of(ref("Event")), "Quarantined": page_of(QUARANTINED), "Cancellation": CANCELLATION,
     "CancelledEvent": CANCELLED, "Release": RELEASE, "Job": JOB, "Usage": USAGE,
     "Balance": BALANCE,
-    "BillingRunSent": RUN_SENT, "BillingRun": RUN, "InvoiceLine": LINE, "Invoice": INVOICE,
+    "BillingRunSent": RUN_SENT, "BillingRun": RUN, "SealedDocument": SEALED_DOCUMENT,
+    "InvoiceLine": LINE, "Invoice": INVOICE,
     "InvoiceSent": INVOICE_SENT, "DraftPatch": DRAFT_PATCH,
     "CreditNoteSent": CREDIT_NOTE_SENT, "CreditNoteMade": CREDIT_NOTE_MADE,
     "Invoices": page_of(ref("Invoice")), "Preview": PREVIEW, "Explanation": EXPLANATION, "LineEvents": LINE_EVENTS,

@@ -264,7 +264,7 @@ def line_content(line: InvoiceLine) -> dict[str, Any]:
         "unit": line.unit, "amount": plain(line.amount), "tax": [line.tax.category, plain(line.tax.rate)],
         "components": [keep_component(item) for item in line.components],
         "allowances": [[item.description, plain(item.amount)] for item in line.allowances],
-        "reopens_usage": line.reopens_usage, "trace": sha256(_canonical(line.trace)).hexdigest(),
+        "reopens_usage": line.reopens_usage, "trace": sha256(canonical(line.trace)).hexdigest(),
     } | keep_line_details(line)  # fmt: skip
 
 
@@ -278,15 +278,16 @@ def keep_line_details(line: InvoiceLine) -> dict[str, Any]:
 
 def line_digest(line: InvoiceLine) -> bytes:
     """32 bytes that change when anything of the line does: they let an audit name it."""
-    return sha256(_canonical(line_content(line))).digest()
+    return sha256(canonical(line_content(line))).digest()
 
 
 def content_hash(invoice: Invoice) -> str:
     """SHA-256 of the canonical content, the hash of the document before it in its series included."""
-    return sha256(_canonical(content(invoice))).hexdigest()
+    return sha256(canonical(content(invoice))).hexdigest()
 
 
-def _canonical(value: Any) -> bytes:
+def canonical(value: Any) -> bytes:
+    """The one text of a value that is JSON-ready: keys in order, no spaces, UTF-8."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -63,6 +63,11 @@ def round_amount(amount: Decimal, currency: str) -> Decimal:
     return rounded if rounded else abs(rounded)
 
 
+def smallest_unit(currency: str) -> Decimal:
+    """0.01 of most currencies."""
+    return _SMALLEST_UNIT[currency]
+
+
 def split_pro_rata(total: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
     """Parts of the total in proportion to the weights, each a whole number of the currency's smallest unit; they sum to
     the total exactly. What rounding down leaves over goes, unit by unit, to the parts that lost most, the first first.

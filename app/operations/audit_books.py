@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import Bucket, Fold, Tally
 from app.domain.events import EARLIEST, content_digest, identity_of, instant_text
-from app.domain.invoices import InvoiceLine, content_hash, line_digest, totals
+from app.domain.invoices import Invoice, InvoiceLine, content_hash, line_digest
 from app.domain.marks import keep_mark, mark_of
 from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
@@ -33,9 +33,10 @@ from app.domain.tax import TaxGroup, summed_groups
 from app.operations.audit_credit import Difference, credit_differences
 from app.operations.audit_payments import payment_differences
 from app.operations.billed_charges import billed_charges
+from app.operations.check_documents import line_findings, total_findings
 from app.operations.list_late_usage import list_late_usage
 from app.operations.list_unpriced import list_unpriced
-from app.operations.rate_period import rate_trace, rated_to_trace, result_of
+from app.operations.rate_period import result_of
 from app.operations.read_usage import contribution_of
 from app.storage import event_store, invoice_store, meter_store, subscription_store, tenant_store, usage_store
 from app.storage.database import Database
@@ -284,19 +285,13 @@ def _check_document(
             audit.differences.append(
                 Difference("invoice_lines", row | {"line": line.id}, "mark", keep_mark(mark_of(line.trace)), mark)
             )
-        sign = -1 if invoice.type == "credit_note" else 1
-        audit.differences += _line_differences(row | {"line": line.id}, line, digest, sign)
+        audit.differences += _line_differences(row | {"line": line.id}, invoice, line, digest)
     before: tuple[TaxGroup, ...] = ()
     if place.credits_id is not None:
         earlier = credited.setdefault((place.tenant_id, place.credits_id), [])
         before = summed_groups(earlier)
         earlier.extend(invoice.tax)
-    net, groups, total = totals(invoice.lines, invoice.currency, allowances=invoice.allowances, credited=before)
-    for name, wanted, found in (
-        ("net", net, invoice.net), ("total", total, invoice.total), ("tax", groups, invoice.tax),
-    ):  # fmt: skip
-        if wanted != found:
-            audit.differences.append(Difference("invoices", row, name, _text(wanted), _text(found)))
+    audit.differences += [Difference("invoices", row, *finding) for finding in total_findings(invoice, before)]
     if content_hash(invoice) != invoice.hash:
         audit.differences.append(Difference("invoices", row, "hash", content_hash(invoice), invoice.hash))
 
@@ -318,21 +313,8 @@ def _audit_billed(connection: Connection, audit: Audit) -> None:
                 )
 
 
-def _line_differences(row: dict[str, str], line: InvoiceLine, digest: bytes, sign: int) -> list[Difference]:
-    differences: list[Difference] = []
+def _line_differences(row: dict[str, str], invoice: Invoice, line: InvoiceLine, digest: bytes) -> list[Difference]:
+    found = [Difference("invoice_lines", row, *finding) for finding in line_findings(invoice, line)]
     if line_digest(line) != digest:
-        differences.append(Difference("invoice_lines", row, "digest", digest.hex(), line_digest(line).hex()))
-    parts = sum((item.amount for item in line.components), ZERO) - sum((item.amount for item in line.allowances), ZERO)
-    if parts != line.amount:
-        differences.append(Difference("invoice_lines", row, "sum of components", plain(parts), plain(line.amount)))
-    if not line.is_rated:
-        return differences
-    rated = rated_to_trace(rate_trace(line.trace))
-    if rated != line.trace["rated"]:
-        differences.append(
-            Difference("invoice_lines", row, "rating of its trace", str(rated), str(line.trace["rated"]))
-        )
-    charged = line.amount + line.waived
-    if line.kind == "charge" and plain(sign * charged) != rated["amount"]:
-        differences.append(Difference("invoice_lines", row, "amount", rated["amount"], plain(charged)))
-    return differences
+        found.insert(0, Difference("invoice_lines", row, "digest", digest.hex(), line_digest(line).hex()))
+    return found

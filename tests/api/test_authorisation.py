@@ -401,6 +401,10 @@ BUT_HEAD: tuple[Route, ...] = (
         ),
     ),
     Route(
+        "GET", "/v1/invoices/{id}.canonical.json", ("read",),
+        (Ask(asked("/v1/invoices/{issued}.canonical.json"), "own"),),
+    ),
+    Route(
         "GET", "/v1/invoices/{id}.ubl.xml", ("read",),
         (Ask(asked("/v1/invoices/{issued}.ubl.xml"), "own", (409,)),),
     ),

@@ -31,6 +31,7 @@ from app.domain.tenants import LANGUAGES
 from app.observability import metrics
 from app.operations.catalog_change import check_precondition
 from app.operations.explain_line import explain_line, explain_lines
+from app.operations.export_series import sealed
 from app.operations.frozen_use import EventPlace
 from app.operations.list_line_events import LineEvent, list_line_events
 from app.operations.read_invoices import find_invoice, list_invoices, midnights
@@ -184,6 +185,27 @@ _NAMED = {"Content-Disposition": {"required": True, "schema": {"type": "string"}
 async def get_invoice_ubl(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """The issued document as an e-invoice in the other syntax of EN 16931, UBL 2.1; 409 says what it lacks for that."""
     return await _file(request, id, "ubl.xml", caller)
+
+
+@router.get(
+    "/invoices/{id}.canonical.json",
+    **described(
+        "read",
+        {200: Answer("The document with all that proves it", ref("SealedDocument"), headers=_NAMED)}, 404, 409,
+        parameters=[_INVOICE],
+    ),
+)  # fmt: skip
+async def get_invoice_sealed(id: str, request: Request, caller: Caller = Depends(require("read"))) -> Response:
+    """The issued document in its one canonical form, with its hash and what every amount is computed from:
+    `quotepart verify` checks it anywhere, without the service."""
+
+    def work() -> tuple[bytes, str]:
+        stored = find_invoice(database(request), id, caller)
+        return sealed(stored), stored.invoice.number
+
+    content, name = await run_in_threadpool(work)
+    disposition = f'inline; filename="{name.replace("/", "-")}.canonical.json"'
+    return Response(content, media_type="application/json", headers={"Content-Disposition": disposition})
 
 
 @router.get(
