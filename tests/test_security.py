@@ -422,7 +422,7 @@ def small_service(url: str) -> Iterator[Callable[..., tuple[int, int, bytes]]]:
 
 def takes_a_body(route: Route) -> bool:
     """What is sent in bulk has no end: it is worked off as it comes, line by line."""
-    return not route.path.endswith(("/issue", "/discard", "/bulk", "/end"))
+    return not route.path.endswith(("/issue", "/discard", "/bulk", "/end", "/rotate", "/test"))
 
 
 def test_a_body_over_its_limit_is_not_read_to_its_end(sqlite_url: str) -> None:
