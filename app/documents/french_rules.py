@@ -64,13 +64,16 @@ def siren(party: Party) -> str:
     VAT number. '' for companies of other countries."""
     if party.address is None or party.address.country != "FR":
         return ""
-    digits = re.sub(r"\s", "", party.registration)
-    if _SIREN.fullmatch(digits):
-        return digits
-    if _SIREN.fullmatch(party.siret[:9]):
-        return party.siret[:9]
-    found = _FRENCH_VAT_NUMBER.fullmatch(party.vat_number)
+    for number in (compact(party.registration), compact(party.siret)[:9]):
+        if _SIREN.fullmatch(number):
+            return number
+    found = _FRENCH_VAT_NUMBER.fullmatch(compact(party.vat_number))
     return found[1] if found else ""
+
+
+def compact(number: str) -> str:
+    """The number without the spaces, points and hyphens that people group it with: 732 829 320 is 732829320."""
+    return re.sub(r"[\s.\-]", "", number).upper()
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -139,7 +142,8 @@ def _missing_of_parties(invoice: Invoice, buyer_address: ElectronicAddress | Non
             "The electronic address of a French company is of scheme 0225 and begins with its SIREN (BR-FR-21).",
         )
     for side, party in (("seller", seller), ("buyer", buyer)):
-        if party.siret and not (len(party.siret) == 14 and party.siret.startswith(siren(party))):
+        number = compact(party.siret)
+        if number and not (re.fullmatch("[0-9]{14}", number) and number.startswith(siren(party))):
             yield FieldProblem(f"#/parties/{side}/siret", "A SIRET has 14 digits and begins with the SIREN (BR-FR-09).")
 
 

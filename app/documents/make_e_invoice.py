@@ -173,9 +173,9 @@ def _party(party: Party, *, without_vat: bool, sells: bool, language: Language) 
     """`without_vat`: what is out of VAT's scope names no VAT number of either (BR-O-02)."""
     assert party.address is not None
     siren = french_rules.siren(party)
-    siret = (Identifier(party.siret, "0009"),) if party.siret else ()
+    siret = (Identifier(french_rules.compact(party.siret), "0009"),) if party.siret else ()
     number = Identifier(siren, "0002") if siren else Identifier(party.registration) if party.registration else None
-    vat_number = "" if without_vat else party.vat_number
+    vat_number = "" if without_vat else french_rules.compact(party.vat_number)
     return TradeParty(
         name=party.name, address=party.address, identifiers=siret, legal_number=number, vat_number=vat_number,
         # Whoever has no VAT number is known to its tax office by its registration (BT-32 has no list of its own).
@@ -201,9 +201,9 @@ def electronic_address(party: Party) -> ElectronicAddress | None:
     siren = french_rules.siren(party)
     if siren:
         return ElectronicAddress("0225", siren)
-    scheme = _VAT_SCHEMES.get(party.vat_number[:2])
-    if scheme:
-        return ElectronicAddress(scheme, party.vat_number)
+    number = french_rules.compact(party.vat_number)
+    if number[:2] in _VAT_SCHEMES:
+        return ElectronicAddress(_VAT_SCHEMES[number[:2]], number)
     email = next((contact.email for contact in party.contacts if contact.email), "")
     return ElectronicAddress("EM", email) if email else None
 

@@ -192,6 +192,18 @@ def test_a_french_seller_states_its_terms_and_its_numbers(french: MakeInvoice, m
     assert document.buyer.electronic_address == ElectronicAddress("0225", "552100554")
 
 
+def test_numbers_that_people_group_are_stated_without_spaces(french: MakeInvoice, make_line: MakeLine):
+    seller = replace(GARAGE, registration="732 829 320", siret="732 829 320 00074", vat_number="FR 44 732.829.320")
+    buyer = replace(MUELLER, vat_number="DE 811 907 980")
+
+    document = e_invoice_of(french(make_line(tax=TaxRate("AE", D(0))), seller=seller, buyer=buyer))
+
+    assert [item.value for item in document.seller.identifiers] == ["73282932000074"]
+    assert document.seller.legal_number is not None and document.seller.legal_number.value == "732829320"
+    assert (document.seller.vat_number, document.buyer.vat_number) == ("FR44732829320", "DE811907980")
+    assert document.buyer.electronic_address == ElectronicAddress("9930", "DE811907980")
+
+
 def test_its_own_terms_stand_in_place_of_those_of_the_law(french: MakeInvoice, make_line: MakeLine):
     seller = replace(GARAGE, discount_terms="2 % within 8 days.")
 
