@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from app.commands.terminal import AsJson, err, fail, now, opened, out, show
-from app.operations.import_statement import find_seller, import_statement
+from app.operations.import_statement import find_seller, import_statement, owner_of
 from app.operations.read_bank import list_entries
 from app.settings import Settings
 from app.storage.bank_store import BankFilter
@@ -26,7 +26,10 @@ def bank(
         Path | None,
         typer.Option(help="for CSV: which column has what, as YAML or JSON; by their usual names without it"),
     ] = None,
-    seller: Annotated[str | None, typer.Option(help="the tenant whose bank it is; without it the operator")] = None,
+    seller: Annotated[
+        str | None,
+        typer.Option(help="the tenant whose bank it is; without it the one with this account, or the operator"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Record the payments of a bank statement; nothing is paid twice, however often it is read."""
@@ -38,6 +41,8 @@ def bank(
     with opened(settings) as database:
         owner = find_seller(database, seller)
         statements = statements_of(sent, currency=owner.currency)
+        if seller is None:
+            owner = owner_of(database, statements, otherwise=owner)
         made = import_statement(database, owner, statements, content, format=sent.format, now=now())
         facts = imported_to_wire(made.statement, owner.key, new=made.new, outcomes=made.outcomes)
         wanted = BankFilter(status="unmatched", seller_id=owner.tenant_id)

@@ -2,9 +2,9 @@
 
 Of each payment: amount = allocated + unallocated + refunded + reversed, so what its row says is left must be its amount
 less every entry. Of each entry: its payment is there, what it pays is an issued invoice of the same seller and
-currency, and its split sums to it. Of each invoice: no payment gives less than nothing to it, and where payments alone
-pay all of it, they hold its VAT. Of each entry of a bank statement that is matched: its payment is there, and so is the
-reversal of one that takes it back. (That no invoice is paid more than it owes is seen with the credit.)
+currency, and its split sums to it. Of each invoice: no payment gives less than nothing to it, no more is paid than it
+owes, and where payments alone pay all of it, they hold its VAT. Of each entry of a bank statement that is matched: its
+payment is there, and so is the reversal of one that takes it back.
 """
 
 from __future__ import annotations
@@ -83,12 +83,15 @@ def _entry_differences(
 
 
 def _claim_differences(row: dict[str, str], claim: Claim, entries: Sequence[PaymentEntry]) -> Iterator[Difference]:
-    """What pays all of an invoice holds all of its VAT."""
-    if not entries or claim.due or claim.from_balance:
+    """No more is paid of an invoice than it owes, and what pays all of it holds all of its VAT."""
+    if not entries:
         return
+    where = row | {"number": claim.number, "id": claim.id}
+    owed = claim.total - claim.credited
+    if not ZERO <= claim.paid <= owed:
+        yield Difference("payment_entries", where, "paid", f"0 to {plain(owed)}", plain(claim.paid))
     found = summed_tax(part for entry in entries for part in entry.tax)
-    if found != claim.owed_tax:
-        where = row | {"number": claim.number, "id": claim.id}
+    if not claim.due and not claim.from_balance and found != claim.owed_tax:
         yield Difference("payment_entries", where, "VAT of what is paid", _text(claim.owed_tax), _text(found))
 
 

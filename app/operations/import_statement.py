@@ -54,6 +54,18 @@ def find_seller(database: Database, key: str | None) -> Tenant:
     return database.read(work)
 
 
+def owner_of(database: Database, statements: Sequence[BankStatement], *, otherwise: Tenant) -> Tenant:
+    """The one tenant whose legal profile names the account that all the statements are of; `otherwise` where there is
+    none."""
+    accounts = {statement.account for statement in statements}
+    named = [
+        tenant
+        for tenant in database.read(tenant_store.all_tenants)
+        if tenant.legal is not None and tenant.legal.iban and accounts == {tenant.legal.iban.replace(" ", "")}
+    ]
+    return named[0] if len(named) == 1 else otherwise
+
+
 def import_statement(
     database: Database, seller: Tenant, statements: Sequence[BankStatement], content: bytes, *, format: str,
     now: datetime,

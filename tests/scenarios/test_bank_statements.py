@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.references import creditor_reference
-from tests.scenarios.statements import Booking, camt053
+from tests.scenarios.statements import IBAN, Booking, camt053
 from tests.scenarios.test_credit import RATE, TAXED, check_books, use
 from tests.service import ACME, Api, set_up
 
@@ -251,3 +251,15 @@ def test_what_waited_is_matched_once_its_invoice_is_there(api: Api) -> None:
 
     assert outcomes(send(api, content)) == {"duplicates": 1, "matched": 1}
     assert sum(Decimal(one["paid"]) for one in api.invoices()) == Decimal("12.00")
+
+
+def test_a_statement_belongs_to_the_seller_whose_account_it_is_of(api: Api) -> None:
+    """The account in its legal profile says whose it is, and `seller` says so first; else it is the operator's."""
+    billed(api)
+    api.put("/v1/tenants/lender", ACME | {"subjects": [], "legal": {"name": "Lender SAS", "iban": IBAN}})
+    content = camt053(Booking("1.00", text="?"))
+
+    assert send(api, content)["seller"] == "lender"
+    assert send(api, content, seller="garage")["seller"] == "garage"
+    assert send(api, camt053(Booking("1.00"), account="DE89370400440532013000"))["seller"] == "garage"
+    assert api.call("POST", "/v1/bank-statements", content=content, params={"seller": "nobody"}).status_code == 422

@@ -35,7 +35,7 @@ from app.domain.events import instant_text, parse_instant, parse_json
 from app.domain.ids import parse_public_id
 from app.observability import metrics
 from app.operations import read_bank
-from app.operations.import_statement import find_seller, import_statement
+from app.operations.import_statement import find_seller, import_statement, owner_of
 from app.operations.resolve_tenant import resolve_tenant
 from app.operations.settle_entry import assign_entry, ignore_entry
 from app.storage.bank_store import BankFilter
@@ -82,7 +82,7 @@ _LINKS = {
         409, 422,
         body={JSON: ref("BankStatementSent"), **{kind: {"type": "string"} for kind in (*_XML, _CSV)}},
         parameters=[
-            query_parameter("seller", FILTER_TEXT, "The tenant whose bank it is; the operator where it is absent."),
+            query_parameter("seller", FILTER_TEXT, "Whose bank it is; absent: the account's, or the operator's."),
             query_parameter("mapping", {"type": "string"}, "For CSV: which column has what, as JSON (BankCsvMapping)."),
         ],
     ),
@@ -96,8 +96,11 @@ async def post_bank_statement(request: Request, caller: Caller = Depends(require
     told = await _sent(request)
 
     def work() -> Response:
-        seller = find_seller(database(request), text_parameter(request, "seller"))
+        key = text_parameter(request, "seller")
+        seller = find_seller(database(request), key)
         statements = statements_of(told, currency=seller.currency)
+        if key is None:
+            seller = owner_of(database(request), statements, otherwise=seller)
         made = import_statement(
             database(request), seller, statements, told.content, format=told.format, now=now(request)
         )  # fmt: skip
