@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from facturx import get_xml_from_pdf
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 
 from app.cli import commands
 from app.commands.hand_over import put_file
+from app.domain.invoices import totals
 from app.official import Checker, official_checker
 from tests.api.french import ACME_LEGAL, french_invoice
 from tests.service import Api
@@ -152,6 +155,27 @@ def test_an_unknown_form_is_not_found(api: Api):
     for name in (f"{invoice['id']}.docx", f"{invoice['id']}.csv.xml", "x.ubl.xml"):
         path = f"/v1/invoices/{name}"
         assert api.call("GET", path).status_code == 404
+
+
+def test_a_document_whose_amounts_disagree_is_not_issued_and_takes_no_number(api: Api, monkeypatch: pytest.MonkeyPatch):
+    """VAT that is off by a cent: the run names the period among its failures; once it is right, it is number 1."""
+
+    def off_by_a_cent(*arguments: Any, **named: Any) -> Any:
+        net, groups, total = totals(*arguments, **named)
+        cent = Decimal("0.01")
+        return net, (replace(groups[0], amount=groups[0].amount + cent), *groups[1:]), total + cent
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.operations.make_drafts.totals", off_by_a_cent)
+        with pytest.raises(IndexError):
+            french_invoice(api)
+        run = api.bill("2026-11-01T00:00:00Z")
+    assert (run["closed"], run["failed"]) == (0, 1)
+    assert "the VAT of S 20 % is 0.44, not 0.45 (BR-CO-17)" in str(run["failures"])
+
+    api.bill("2026-11-01T00:00:00Z")
+
+    assert [invoice["number"] for invoice in api.invoices(status="issued")] == ["2026-000001"]
 
 
 # --- statuses ---------------------------------------------------------------------------------------------------------
