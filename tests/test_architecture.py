@@ -46,6 +46,7 @@ OPERATIONS_CALLING_OTHERS = {
     ("run_simulations", "simulate_plan"),
     ("close_period", "correct_period"),
     ("next_document", "correct_period"),
+    ("month_end", "correct_period"),
     *((name, "list_late_usage") for name in ("audit_books", "run_billing")),
     ("list_late_usage", "correct_period"),
     ("change_plan", "put_subscription"),

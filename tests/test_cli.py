@@ -426,6 +426,10 @@ def test_documents_are_exported_to_a_file_that_is_whole_or_not_there(sqlite_url:
     (journal,) = tmp_path.glob("FEC*.txt")
     assert journal.read_text().splitlines()[1].split("\t")[4:7] == ["411000", "Clients", "acme"]
     run("export", "sales-journal", "--buyer", "acme", url=sqlite_url, expect=2)
+    told = json.loads(run("export", "month-end", "--as-of", "2026-11-23", url=sqlite_url).stdout)
+    assert (told["seller"], told["aged"][0]["total"]) == ("garage", "2.18")
+    run("export", "month-end", "--as-of", "2026-11-23", "--output", str(tmp_path / "end.xlsx"), url=sqlite_url)
+    run("export", "month-end", "--from", "2026-11-23", url=sqlite_url, expect=2)
     assert run("export", "documents", "--to", "2026-11-23", url=sqlite_url).stdout.count("\n") == 1
     for wrong in (("--format", "xml"), ("--from", "monday"), ("--currency", "euro")):
         run("export", "documents", *wrong, url=sqlite_url, expect=2)

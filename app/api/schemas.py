@@ -27,6 +27,7 @@ from app.domain.parties import REFERENCE_NAMES, VAT_REGIMES
 from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.platform_statuses import NAMES as STATUS_NAMES
+from app.domain.receivables import BUCKETS
 from app.domain.tax import CATEGORIES, SUPPLIES
 from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
 from app.wire.accounting import ACCOUNT as ACCOUNT_PATTERN
@@ -1365,8 +1366,29 @@ CHART_SENT = sent({}, _CHART_SENT, examples=[{
 }])  # fmt: skip
 CHART = shown(_CHART_SENT)
 
+_ACCRUED = {
+    "tenant": KEY, "subscription": {"type": ["string", "null"]}, "charge": {"type": "string"},
+    "description": {"type": "string"}, "period": nullable(PERIOD), "tax": shown(_TAX), "currency": CURRENCY,
+    "amount": DECIMAL, "account": ACCOUNT,
+}  # fmt: skip
+MONTH_END = shown({
+    "as_of": DAY, "seller": KEY, "accrued": {"type": "array", "items": shown(_ACCRUED)},
+    "deferred": {"type": "array", "items": shown(_ACCRUED | {"document": {"type": "string"}})},
+    "vat": {"type": "array", "items": shown({
+        "currency": CURRENCY, "category": one_of(CATEGORIES), "rate": DECIMAL, "base": DECIMAL, "invoiced": DECIMAL,
+        "due": DECIMAL, "awaiting_payment": DECIMAL,
+    })},
+    "aged": {"type": "array", "items": shown(
+        {"tenant": KEY, "currency": CURRENCY, **dict.fromkeys(BUCKETS, DECIMAL), "total": DECIMAL}
+    )},
+    "totals": {"type": "array", "items": shown({
+        "currency": CURRENCY, "accrued": DECIMAL, "deferred": DECIMAL, "vat_due": DECIMAL,
+        "vat_awaiting_payment": DECIMAL, "receivable": DECIMAL,
+    })},
+})  # fmt: skip
+
 SCHEMAS: dict[str, Schema] = {
-    "ChartOfAccountsSent": CHART_SENT, "ChartOfAccounts": CHART,
+    "ChartOfAccountsSent": CHART_SENT, "ChartOfAccounts": CHART, "MonthEnd": MONTH_END,
     "Problem": PROBLEM,
     "TenantSent": TENANT_SENT, "TenantPatch": partial(TENANT_SENT), "Tenant": TENANT, "Tenants": page_of(ref("Tenant")),
     "ResourceSent": RESOURCE_SENT, "ResourcePatch": partial(RESOURCE_SENT), "Resource": RESOURCE,

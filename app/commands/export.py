@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,13 +17,16 @@ from app.documents.focus import SERVICE_CATEGORIES
 from app.domain.callers import Caller
 from app.domain.exports import Bound, ExportWish
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.month_end import SECTIONS, MonthEndRow, Section
 from app.domain.periods import local_date
 from app.operations.export_documents import FORMATS, Table, count_documents, export_documents
 from app.operations.export_filters import export_filter
 from app.operations.export_journal import journal_chunks, journal_name
 from app.operations.journal_sources import JournalWish, open_journal
+from app.operations.month_end import month_end_chunks, month_end_rows, open_month_end
 from app.operations.put_chart import find_chart
 from app.settings import Settings
+from app.wire.month_end import month_end_to_wire
 
 commands = typer.Typer()
 
@@ -35,6 +39,7 @@ class What(StrEnum):
     lines = "lines"
     focus = "focus"
     sales_journal = "sales-journal"
+    month_end = "month-end"
 
 
 class Separator(StrEnum):
@@ -72,9 +77,15 @@ def export(
     service_category: Annotated[str, typer.Option(help="for focus: the ServiceCategory of every row")] = "Other",
     separator: Annotated[Separator, typer.Option(help="for the journal: what separates its columns")] = Separator.tab,
     first_number: Annotated[int, typer.Option(min=1, help="for the journal: the number of its first entry")] = 1,
+    as_of: Annotated[str | None, typer.Option(help="for the month-end: the day; otherwise today")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write issued documents, their lines, FOCUS 1.2 data or the sales journal as a file for another program."""
+    """Write issued documents, their lines, FOCUS 1.2 data, the sales journal or the month-end as a file."""
+    if what is What.month_end:
+        if any((from_, to, period_start, period_end, buyer, type, currency)):
+            raise typer.BadParameter("a month-end takes --as-of, --seller and --tenant")
+        _export_month_end(as_of, seller or "", tenant or "", format, output, quiet=quiet)
+        return
     if what is What.sales_journal:
         if period_start or period_end or buyer or tenant or type:
             raise typer.BadParameter("a journal is of a seller: it takes --from, --to, --seller and --currency")
@@ -118,6 +129,34 @@ def _export_journal(wish: JournalWish, format: str | None, output: Path | None, 
                 progress=lambda documents: shown.advance(task, documents),
             )  # fmt: skip
             written = write(chunks, output)
+    _tell(written, output, quiet=quiet)
+
+
+def _export_month_end(
+    as_of: str | None, seller: str, tenant: str, format: str | None, output: Path | None, *, quiet: bool
+) -> None:
+    chosen = format or _format_of(output, ("json", "csv", "xlsx"))
+    if chosen not in ("json", "csv", "xlsx"):
+        raise typer.BadParameter("month-end comes as json, csv, xlsx", param_hint="--format")
+    day = bound(as_of)
+    if isinstance(day, datetime):
+        raise typer.BadParameter("a date, such as 2026-11-30", param_hint="--as-of")
+    with opened(Settings.from_environment()) as database:
+        wanted = open_month_end(
+            database, as_of=day, seller=seller, buyer=tenant, caller=_EVERYTHING, chart=find_chart(database), now=now()
+        )
+        with bar(quiet=quiet) as shown:
+            task = shown.add_task("sections", total=len(SECTIONS))
+            found: dict[Section, list[MonthEndRow]] = {}
+            for section in SECTIONS:
+                found[section] = list(month_end_rows(database, wanted, section))
+                shown.advance(task)
+        if chosen == "json":
+            facts = month_end_to_wire(wanted.as_of, wanted.seller.key, found)
+            chunks = iter([json.dumps(facts, indent=2, ensure_ascii=False).encode() + b"\n"])
+        else:
+            chunks = month_end_chunks(found.__getitem__, chosen)
+        written = write(chunks, output)
     _tell(written, output, quiet=quiet)
 
 

@@ -7,8 +7,7 @@ row was written.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,9 +15,10 @@ from sqlalchemy.engine import Connection
 
 from app.documents import document_tables, focus
 from app.documents.focus import FocusNames
-from app.documents.tables import Row, Sheet, csv_chunks, gzip_chunks, write_xlsx
+from app.documents.tables import Row, Sheet, csv_chunks, gzip_chunks
 from app.domain.exports import ExportFilter, period_fits
 from app.domain.tenants import Resource
+from app.operations.export_filters import xlsx_chunks
 from app.storage import catalog_store, export_store, tenant_store
 from app.storage.database import Database
 from app.storage.export_store import Place
@@ -31,7 +31,6 @@ FORMATS: dict[Table, tuple[Format, ...]] = {
 }  # fmt: skip
 
 _PAGE = 200
-_COPIED_BYTES = 64 * 1024
 
 Progress = Callable[[int], None]
 """Told how many documents were read since the last time."""
@@ -59,15 +58,6 @@ def export_documents(
 def count_documents(database: Database, wanted: ExportFilter) -> int:
     """How many documents an export will read, about."""
     return database.read(lambda connection: export_store.count_issued(connection, wanted))
-
-
-def xlsx_chunks(sheets: Iterable[Sheet]) -> Iterator[bytes]:
-    """A workbook, written to a temporary file first: its table of contents comes last."""
-    with tempfile.TemporaryFile() as file:
-        write_xlsx(file, sheets)
-        file.seek(0)
-        while chunk := file.read(_COPIED_BYTES):
-            yield chunk
 
 
 def _made(database: Database, table: Table, pages: Iterator[list[StoredInvoice]], service_category: str) -> _Made:

@@ -1,13 +1,16 @@
-"""What somebody wishes to export, as a filter of what its caller may see: shared by all exports."""
+"""What all exports share: what somebody wishes, as a filter of what its caller may see; workbooks as chunks."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from app.documents.tables import Sheet, write_xlsx
 from app.domain.callers import Caller
 from app.domain.errors import InvalidInput, NotFound
 from app.domain.exports import Bound, ExportFilter, ExportWish
@@ -17,6 +20,8 @@ from app.domain.tenants import Tenant
 from app.storage import tenant_store
 from app.storage.database import Database
 from app.wire.parsing import key_problem
+
+_COPIED_BYTES = 64 * 1024
 
 
 def export_filter(database: Database, wish: ExportWish, caller: Caller) -> ExportFilter:
@@ -59,3 +64,12 @@ def _zone(connection: Connection, seller: Tenant | None) -> ZoneInfo:
 
 def _instant(bound: Bound | None, zone: ZoneInfo) -> datetime | None:
     return bound if bound is None or isinstance(bound, datetime) else start_of_day(bound, zone)
+
+
+def xlsx_chunks(sheets: Iterable[Sheet]) -> Iterator[bytes]:
+    """A workbook, written to a temporary file first: its table of contents comes last."""
+    with tempfile.TemporaryFile() as file:
+        write_xlsx(file, sheets)
+        file.seek(0)
+        while chunk := file.read(_COPIED_BYTES):
+            yield chunk

@@ -79,7 +79,7 @@ def open_journal(database: Database, wish: JournalWish, caller: Caller, chart: C
 
 
 def _books(connection: Connection, wish: JournalWish, caller: Caller, chart: ChartOfAccounts) -> Books:
-    seller = _seller(connection, wish, caller)
+    seller = seller_of(connection, wish.seller, caller)
     zone = ZoneInfo(seller.time_zone)
     start, end = _instant(wish.start, zone), _instant(wish.end, zone)
     if start is not None and end is not None and end <= start:
@@ -95,8 +95,10 @@ def _books(connection: Connection, wish: JournalWish, caller: Caller, chart: Cha
     return Books(seller, chart, currency, wanted, wish.first_number)
 
 
-def _seller(connection: Connection, wish: JournalWish, caller: Caller) -> Tenant:
-    key = wish.seller or caller.tenant_key
+def seller_of(connection: Connection, named: str, caller: Caller) -> Tenant:
+    """The tenant of that key; without one the tenant that the caller is bound to, else the operator. Raises
+    NotFound."""
+    key = named or caller.tenant_key
     if key:
         return tenant_seen_by(connection, caller, key)
     seller = tenant_store.operator(connection)
@@ -151,7 +153,7 @@ def paid_by_balance(connection: Connection, stored: StoredInvoice) -> dict[datet
     uses = credit_store.of_invoice(connection, place.tenant_id, place.invoice_id, kind="prepaid")
     if not uses:
         return {}
-    notes = export_store.notes_on(connection, place.tenant_id, place.invoice_id)
+    notes = invoice_store.notes_on(connection, place.tenant_id, place.invoice_id)
     instants = {use.created_at for use in uses} | {note.invoice.issued_at for note in notes if note.invoice.issued_at}
     held: tuple[PaidTax, ...] = ()
     found: dict[datetime, tuple[PaidTax, ...]] = {}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.domain.exports import ExportFilter, earliest, latest
+from app.domain.periods import Period
+from app.domain.tax import TaxRate
 from app.storage.invoice_store import StoredInvoice, stored_by
-from app.storage.tables import invoices
+from app.storage.tables import invoice_lines, invoices, tenants
 from app.storage.types import Id, Instant
 
 Place = tuple[datetime, int, UUID]
@@ -38,14 +43,6 @@ def issued_page(
             query = query.where(sa.tuple_(*_ORDER, types=_KINDS) > sa.tuple_(*after, types=_KINDS))
         found |= {place_of(item): item for item in stored_by(connection, query.order_by(*_ORDER).limit(limit))}
     return [found[place] for place in sorted(found)][:limit]
-
-
-def notes_on(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[StoredInvoice]:
-    """The credit notes that were issued on the invoice, in order of issue."""
-    query = sa.select(invoices).where(
-        invoices.c.tenant_id == tenant_id, invoices.c.credits_id == invoice_id, invoices.c.status == "issued"
-    )
-    return stored_by(connection, query.order_by(*_ORDER))
 
 
 def count_issued(connection: Connection, wanted: ExportFilter) -> int:
@@ -87,3 +84,69 @@ def _conditions(wanted: ExportFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.currency is not None:
         conditions.append(invoices.c.currency == wanted.currency)
     return conditions
+
+
+# --- what runs beyond a day -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LineBeyond:
+    """A line of an issued document whose period ends after a day; `is_use` where it was measured."""
+
+    place: tuple[datetime, UUID, UUID, int]
+    number: str
+    type: str
+    buyer: str
+    currency: str
+    time_zone: str
+    subscription: str
+    charge: str
+    plan: str
+    description: str
+    period: Period
+    amount: Decimal
+    tax: TaxRate
+    is_use: bool
+
+
+def lines_beyond(
+    connection: Connection, seller_id: UUID, *, ends_after: datetime, issued_before: datetime,
+    after: tuple[datetime, UUID, UUID, int] | None, limit: int,
+) -> list[LineBeyond]:  # fmt: skip
+    """The next lines, by the end of their period, of documents that the seller issued before an instant."""
+    order = (
+        invoice_lines.c.period_end, invoice_lines.c.tenant_id, invoice_lines.c.invoice_id, invoice_lines.c.position,
+    )  # fmt: skip
+    kinds: list[Any] = [Instant(), Id(), Id(), sa.Integer()]
+    query = (
+        sa.select(
+            *order, invoices.c.number, invoices.c.type, tenants.c.key, invoices.c.currency, invoices.c.time_zone,
+            invoice_lines.c.subscription, invoice_lines.c.charge, invoice_lines.c.description,
+            invoice_lines.c.period_start, invoice_lines.c.amount, invoice_lines.c.tax_category,
+            invoice_lines.c.tax_rate, invoice_lines.c.trace,
+        )
+        .join(
+            invoices,
+            sa.and_(
+                invoices.c.tenant_id == invoice_lines.c.tenant_id, invoices.c.invoice_id == invoice_lines.c.invoice_id
+            ),
+        )
+        .join(tenants, tenants.c.tenant_id == invoice_lines.c.tenant_id)
+        .where(
+            invoice_lines.c.period_end > ends_after, invoices.c.seller_id == seller_id,
+            invoices.c.status == "issued", invoices.c.issued_at < issued_before,
+        )
+    )  # fmt: skip
+    if after is not None:
+        query = query.where(sa.tuple_(*order, types=kinds) > sa.tuple_(*after, types=kinds))
+    return [_line_beyond(row) for row in connection.execute(query.order_by(*order).limit(limit))]
+
+
+def _line_beyond(row: Any) -> LineBeyond:
+    trace = json.loads(row.trace)
+    return LineBeyond(
+        (row.period_end, row.tenant_id, row.invoice_id, row.position), row.number, row.type, row.key, row.currency,
+        row.time_zone, row.subscription, row.charge, trace.get("plan", ""), row.description,
+        Period(row.period_start, row.period_end), row.amount, TaxRate(row.tax_category, row.tax_rate),
+        trace.get("meter") is not None,
+    )  # fmt: skip

@@ -24,7 +24,7 @@ from app.domain.accounting import (
     chart_of,
 )
 from app.domain.money import plain
-from app.domain.tax import CATEGORIES, SUPPLIES
+from app.domain.tax import CATEGORIES, SUPPLIES, Supply
 from app.wire.parsing import Fields, escaped
 
 MAX_OVERRIDES = 1000
@@ -42,11 +42,7 @@ def chart_from_wire(body: Any) -> ChartOfAccounts:
     """Raises InvalidInput with every fault."""
     fields = Fields(body)
     accounts = _accounts(fields)
-    supplies = fields.texts("supplies")
-    for supply, account in supplies.items():
-        if supply not in SUPPLIES:
-            fields.problem(f"supplies/{escaped(supply)}", f"must be one of {', '.join(SUPPLIES)}")
-        _check(fields, f"supplies/{escaped(supply)}", account, ACCOUNT, _ACCOUNT_RULE)
+    supplies = _supplies(fields.object("supplies"))
     vat = fields.texts("vat")
     for rate, account in vat.items():
         _check(fields, f"vat/{escaped(rate)}", rate, RATE, "must be a rate in percent, such as 5.5")
@@ -63,15 +59,24 @@ def chart_from_wire(body: Any) -> ChartOfAccounts:
         fields.problem("overrides", f"at most {MAX_OVERRIDES} overrides")
     fields.finish()
     return chart_of(
-        accounts=accounts, supplies={supply: supplies[supply] for supply in SUPPLIES if supply in supplies},
-        vat={plain(Decimal(rate)): account for rate, account in vat.items()}, names=names, journals=journals,
-        overrides=overrides,
+        accounts=accounts, supplies=supplies, vat={plain(Decimal(rate)): account for rate, account in vat.items()},
+        names=names, journals=journals, overrides=overrides,
     )  # fmt: skip
 
 
 def _check(fields: Fields, place: str, text: str, pattern: str, rule: str) -> None:
     if not re.fullmatch(pattern, text):
         fields.problem(place, rule)
+
+
+def _supplies(fields: Fields | None) -> dict[Supply, str]:
+    found: dict[Supply, str] = {}
+    for supply in SUPPLIES:
+        account = "" if fields is None else fields.text(supply, default="")
+        if account and fields is not None:
+            found[supply] = account
+            _check(fields, supply, account, ACCOUNT, _ACCOUNT_RULE)
+    return found
 
 
 def _journals(fields: Fields | None) -> dict[Journal, JournalName]:

@@ -293,6 +293,7 @@ _RULES = (
     r"a coupon has one .*", r"an amount has a currency", r"only an amount has .*", r"an amount is above 0 .*",
     r"there is no (coupon|subscription) '.*'", r"the coupon is in \w{3}, .*",
     r"an override (has a condition: .*|names an account)", r"must be a rate in percent with at most 4 decimals",
+    r"as_of lies more than \d+ days ahead: .*",
     r"another allowance has the key .*", r"more is committed .*", r"the key 'true-up' is kept .*",
     r"a factor lies between .*", r"it is the invoice of another tenant",
     r"(a quantity of units|an amount of credit) is above 0 .*",

@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from app.api.answers import json_answer
 from app.api.dependencies import database, json_body, now, require
 from app.api.document import ETAG, IF_MATCH, JSON, Answer, described, path_parameter, query_parameter
 from app.api.parameters import (
@@ -21,19 +22,22 @@ from app.api.parameters import (
     whole_parameter,
 )
 from app.api.routing import Router
-from app.api.schemas import CURRENCY, DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, Schema, one_of, ref
+from app.api.schemas import CURRENCY, DAY, DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, Schema, one_of, ref
 from app.documents.focus import SERVICE_CATEGORIES
 from app.domain.callers import Caller
-from app.domain.errors import NotAllowed, NotFound
+from app.domain.errors import InvalidInput, NotAllowed, NotFound
 from app.domain.exports import Bound, ExportWish
 from app.domain.money import CURRENCY_DECIMALS
+from app.domain.month_end import SECTIONS, MonthEndRow, Section
 from app.domain.periods import local_date
 from app.operations.export_documents import FORMATS, Format, Table, export_documents
 from app.operations.export_filters import export_filter
 from app.operations.export_journal import journal_chunks, journal_name
 from app.operations.journal_sources import JournalWish, open_journal
+from app.operations.month_end import MonthEnd, month_end_chunks, month_end_rows, open_month_end
 from app.operations.put_chart import find_chart, put_chart
 from app.wire.accounting import chart_from_wire, chart_to_wire
+from app.wire.month_end import month_end_to_wire
 from app.wire.shown import Shown, etag_of, shown_json
 
 router = Router(prefix="/v1", tags=["exports"])
@@ -212,6 +216,78 @@ async def get_sales_journal(format: str, request: Request, caller: Caller = Depe
 
     chunks, name = await run_in_threadpool(gather)
     return await streamed(lambda: chunks, _MEDIA_TYPES[format], f"{name}.{format}")
+
+
+# --- month-end --------------------------------------------------------------------------------------------------------
+
+_MONTH_END_FORMATS = ("json", "csv", "xlsx")
+_MONTH_END = [
+    query_parameter("as_of", DAY, "The day, by the seller's clocks; today where it is absent.",
+                    example="2026-11-30"),
+    query_parameter("seller", FILTER_TEXT, "Whose books: the key of a tenant; without it the operator's."),
+    query_parameter("tenant", FILTER_TEXT, "Only what concerns this buyer: the key of a tenant."),
+]  # fmt: skip
+
+
+@router.get(
+    "/exports/month-end",
+    **described(_SCOPES, {200: Answer("The month-end", ref("MonthEnd"))}, 404, 409, 422, 503, parameters=_MONTH_END),
+)
+async def get_month_end(request: Request, caller: Caller = Depends(require(*_SCOPES))) -> Response:
+    """What the books need at the end of a day: use not invoiced yet, what is invoiced in advance, VAT by when it is
+    owed, what buyers owe by age."""
+    return await _month_end(request, caller, "json")
+
+
+@router.get(
+    "/exports/month-end.{format}",
+    **described(
+        _SCOPES,
+        {200: Answer(
+            "The month-end", ref("MonthEnd"),
+            other={_MEDIA_TYPES[name].partition(";")[0]: {"type": "string", "format": "binary"}
+                   for name in ("csv", "xlsx")},
+        )},
+        404, 409, 422, 503, parameters=[path_parameter("format", one_of(_MONTH_END_FORMATS)), *_MONTH_END],
+    ),
+)  # fmt: skip
+async def get_month_end_file(format: str, request: Request, caller: Caller = Depends(require(*_SCOPES))) -> Response:
+    """The same, or as a table with one row for each amount; in a workbook with a sheet for each section."""
+    if format not in _MONTH_END_FORMATS:
+        raise NotFound(f"This export comes as {', '.join(_MONTH_END_FORMATS)}, not {format[:20]}.")
+    return await _month_end(request, caller, format)
+
+
+async def _month_end(request: Request, caller: Caller, format: str) -> Response:
+    known_parameters(request, "as_of", "seller", "tenant")
+    as_of = date_parameter(request, "as_of")
+    if as_of is None and text_parameter(request, "as_of") is not None:
+        raise InvalidInput.at("as_of", "as_of must be a date, such as 2026-11-30")
+    seller, buyer = text_parameter(request, "seller") or "", text_parameter(request, "tenant") or ""
+
+    def gather() -> MonthEnd:
+        return open_month_end(
+            database(request), as_of=as_of, seller=seller, buyer=buyer, caller=caller,
+            chart=find_chart(database(request)), now=now(request),
+        )  # fmt: skip
+
+    wanted = await run_in_threadpool(gather)
+    if format == "json":
+
+        def work() -> dict[str, Any]:
+            sections = {section: list(month_end_rows(database(request), wanted, section)) for section in SECTIONS}
+            return month_end_to_wire(wanted.as_of, wanted.seller.key, sections)
+
+        return json_answer(await run_in_threadpool(work))
+    name = f"month-end-{wanted.as_of.isoformat()}.{format}"
+
+    def rows_of(section: Section) -> Iterator[MonthEndRow]:
+        return month_end_rows(database(request), wanted, section)
+
+    return await streamed(lambda: month_end_chunks(rows_of, format), _MEDIA_TYPES[format], name)
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
 
 
 @router.get(
