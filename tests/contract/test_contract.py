@@ -18,8 +18,11 @@ from tests.contract.running import EXAMPLES, Report, application, new_key, run, 
 PLANS = "POST /v1/simulations|PUT /v1/plans/|(PUT|POST) /v1/subscriptions/"
 TWICE = f"^(PATCH |{PLANS})"
 LARGE_BODIES = f"^(PATCH |{PLANS}|POST /v1/credit-grants|PUT /v1/(tenants|meters|coupons)/)"
-# These need a draft, which somebody may have taken before; test_links.py finds them one.
-STATE_BOUND = {"POST /v1/invoices/{id}/issue", "POST /v1/invoices/{id}/discard", "POST /v1/plans/{key}/publish"}
+# These need a draft, or an issued invoice, which somebody may have taken before; test_links.py finds them one.
+STATE_BOUND = {
+    "POST /v1/invoices/{id}/issue", "POST /v1/invoices/{id}/discard", "PATCH /v1/invoices/{id}",
+    "POST /v1/invoices/{id}/approve", "POST /v1/invoices/{id}/credit-notes", "POST /v1/plans/{key}/publish",
+}  # fmt: skip
 
 
 def check(report: Report) -> None:
