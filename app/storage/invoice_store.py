@@ -539,7 +539,7 @@ def _stored_invoice(
         total=row["total"], number=row["number"], issued_at=row["issued_at"], due_date=row["due_date"],
         hash=row["hash"], previous_hash=row["previous_hash"],
         references=tuple(Reference(i, n, parse_instant(t)) for i, n, t in json.loads(row["references"])),
-        allowances=_allowances(row["allowances"]), remarks=_remarks(row["remarks"]), **_details(row["details"]),
+        allowances=_allowances(row["allowances"]), remarks=_remarks(row["remarks"]), **_details(row),
     )  # fmt: skip
     return StoredInvoice(replace(invoice, credited=credited, paid=paid), place, row["sequence"])
 
@@ -552,9 +552,9 @@ def _details_text(kept: dict[str, Any]) -> str:
     return _kept_text(kept) if kept else ""
 
 
-def _details(text: str) -> dict[str, Any]:
-    """The same as fields of `Invoice`."""
-    fields: dict[str, Any] = json.loads(text or "{}")
+def _details(row: RowMapping) -> dict[str, Any]:
+    """The same as fields of `Invoice`. The order is read where it is looked for, so that the audit sees to that."""
+    fields: dict[str, Any] = json.loads(row["details"] or "{}") | {"purchase_order": row["purchase_order"]}
     if "delivery_address" in fields:
         fields["delivery_address"] = read_address(fields["delivery_address"])
     if "accounting_tax" in fields:

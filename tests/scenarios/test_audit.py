@@ -74,6 +74,11 @@ OF_SECOND = "WHERE number = '2026-000002'"
         (f"UPDATE invoices SET buyer = replace(buyer, 'Acme', 'Akme') {OF_SECOND}", "invoices", SECOND),
         (f"UPDATE invoices SET number = '2026-000007' {OF_SECOND}", "invoices", {"number": "2026-000007"}),
         (f"UPDATE invoices SET hash = 'x' {OF_SECOND}", "invoices", SECOND),
+        (f"UPDATE invoices SET purchase_order = '4711' {OF_SECOND}", "invoices", SECOND),
+        (f"UPDATE invoices SET details = '{{\"cost_centre\": \"1\"}}' {OF_SECOND}", "invoices", SECOND),
+        (f"UPDATE invoice_lines SET details = '{{\"supply\": \"goods\"}}' {OF_15}", "invoice_lines", FIRST),
+        ("UPDATE number_stems SET sequence = sequence - 1", "number_stems", {"seller": "garage", "stem": "2026-"}),
+        ("DELETE FROM number_stems", "number_stems", {"seller": "garage", "stem": "2026-"}),
         *(
             (statement, "number_series", {"seller": "garage"})
             for statement in (
