@@ -15,7 +15,7 @@ from app.domain.events import instant_text
 from app.domain.exports import signed
 from app.domain.invoices import Invoice, InvoiceLine, due
 from app.domain.money import amount_text, plain
-from app.domain.parties import Party
+from app.domain.parties import REFERENCE_NAMES, BuyerReferences, Party
 from app.domain.periods import local_date, parse_zone
 
 DOCUMENT_COLUMNS = (
@@ -24,12 +24,12 @@ DOCUMENT_COLUMNS = (
     "buyer", "buyer_name", "buyer_registration", "buyer_vat_number", "buyer_country",
     "currency", "period_start", "period_end", "time_zone", "references",
     "net", "tax", "total", "paid", "credited", "due", "signed_net", "signed_tax", "signed_total",
-    "hash",
+    "hash", *REFERENCE_NAMES,
 )  # fmt: skip
 LINE_COLUMNS = (
     "number", "type", "id", "issue_date", "seller", "buyer", "buyer_name", "currency",
     "line", "row_type", "kind", "subscription", "plan", "charge", "meter", "description", "period_start", "period_end",
-    "quantity", "unit", "amount", "signed_amount", "tax_category", "tax_rate",
+    "quantity", "unit", "amount", "signed_amount", "tax_category", "tax_rate", "supply", *REFERENCE_NAMES,
 )  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def document_row(invoice: Invoice) -> Row:
     """The row of DOCUMENT_COLUMNS for an issued document."""
     tax = invoice.total - invoice.net
     references = "; ".join(item.number for item in invoice.references)
+    of_document = _references_of(invoice)
     return (
         *_heading(invoice), _instant(invoice.issued_at), invoice.due_date,
         *_party(invoice.seller), *_party(invoice.buyer),
@@ -48,7 +49,7 @@ def document_row(invoice: Invoice) -> Row:
                 signed(invoice.net, invoice), signed(tax, invoice), signed(invoice.total, invoice),
             )
         ),
-        invoice.hash,
+        invoice.hash, *_references(of_document),
     )  # fmt: skip
 
 
@@ -62,13 +63,14 @@ def line_rows(invoice: Invoice) -> Iterator[Row]:
         yield (
             *document, line.id, "line", line.kind, line.subscription, *_source(line), line.description,
             _instant(line.period.start), _instant(line.period.end), Number(plain(line.quantity)), line.unit,
-            *_amounts(line.amount, invoice), line.tax.category, Number(plain(line.tax.rate)),
+            *_amounts(line.amount, invoice), line.tax.category, Number(plain(line.tax.rate)), line.supply or "service",
+            *_references(line.references.over(_references_of(invoice))),
         )  # fmt: skip
     for use in invoice.allowances:
         yield (
             *document, "", "credit", "credit", "", "", "", "", use.description, _instant(invoice.period.start),
             _instant(invoice.period.end), None, "", *_amounts(-use.amount, invoice), use.tax.category,
-            Number(plain(use.tax.rate)),
+            Number(plain(use.tax.rate)), "", *_references(_references_of(invoice)),
         )  # fmt: skip
 
 
@@ -98,6 +100,15 @@ def _amounts(amount: Decimal, invoice: Invoice) -> tuple[Number, Number]:
 
 def _amount(amount: Decimal, invoice: Invoice) -> Number:
     return Number(amount_text(amount, invoice.currency))
+
+
+def _references_of(invoice: Invoice) -> BuyerReferences:
+    return BuyerReferences(*(getattr(invoice, name) for name in REFERENCE_NAMES))
+
+
+def _references(found: BuyerReferences) -> tuple[str, ...]:
+    """What the buyer wants to read, in the order of REFERENCE_NAMES; a line has its document's where it has none."""
+    return tuple(getattr(found, name) for name in REFERENCE_NAMES)
 
 
 def _instant(instant: datetime | None) -> str:

@@ -106,6 +106,17 @@ def test_the_billed_costs_of_an_invoice_are_what_it_asks_for(api: Api) -> None:
         assert billed == asked
 
 
+def test_what_the_buyer_wants_to_read_is_exported(api: Api) -> None:
+    """The document's order number and cost centre, on each of its lines too."""
+    api.put("/v1/tenants/acme", ACME | {"purchase_order": "4711", "cost_centre": "K-12"})
+    api.clock.set("2026-12-02T12:00:00+00:00")
+    api.bill("2026-12-01T00:00:00Z")
+    for name in ("documents.csv", "lines.csv"):
+        found = rows(api, name, **{"from": "2026-12-01"})
+        assert found and {(row["purchase_order"], row["cost_centre"]) for row in found} == {("4711", "K-12")}
+    assert {row["supply"] for row in found} == {"service"}
+
+
 def test_an_export_is_filtered_by_all_that_its_documents_say(api: Api) -> None:
     def numbers(**query: str) -> list[str]:
         return [row["number"][-1] for row in rows(api, "documents.csv", **query)]
