@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.domain.month_end import part_until
 from app.domain.periods import Period
 from tests.scenarios.test_books import issued, start, year
-from tests.service import Api, event
+from tests.service import Api, event, service
 
 
 def month_end(api: Api, as_of: str, **query: str) -> dict[str, Any]:
@@ -121,33 +121,36 @@ def test_vat_is_owed_when_it_is_invoiced_or_when_it_is_paid(api: Api) -> None:
     assert month_end(api, "2026-11-22")["vat"] == []
 
 
-def test_over_a_year_what_was_accrued_is_what_was_invoiced_since(api: Api) -> None:
+def test_over_a_year_what_was_accrued_is_what_was_invoiced_since(sqlite_url: str) -> None:
     """At the end of each month of 2025, looked at from the end of the year: what is accrued is what later documents
     billed for periods that had ended, and nothing is accrued once all is billed."""
-    start(api)
-    year(api, seed=3)
-    documents = issued(api)
-    for month in range(2, 13):
-        day = datetime(2025, month, 1, tzinfo=ZoneInfo("Europe/Paris"))
-        billed_later: dict[tuple[str, str], Decimal] = {}
-        for one in documents:
-            if datetime.fromisoformat(one["issued_at"]) < day:
-                continue
-            sign = -1 if one["type"] == "credit_note" else 1
-            for line in one["lines"]:
-                if datetime.fromisoformat(line["period"]["end"]) <= day:
-                    key = (one["buyer"], line["charge"])
-                    billed_later[key] = billed_later.get(key, Decimal(0)) + sign * Decimal(line["amount"])
-        as_of = (day - timedelta(days=1)).date().isoformat()
-        found = {key: Decimal(amount) for key, amount in by_charge(month_end(api, as_of)["accrued"]).items()}
-        pending = {key: Decimal(amount) for key, amount in by_charge(month_end(api, "2026-01-01")["accrued"]).items()}
-        # What is still to be corrected of those months belongs to both.
-        assert {key: amount for key, amount in billed_later.items() if amount and key[1] == "press"} == {
-            key: amount for key, amount in found.items() if key[1] == "press"
-        }
-        for tenant in ("acme", "borealis", "cobalt"):
-            billed, open_ = (rows.get((tenant, "energy"), Decimal(0)) for rows in (billed_later, pending))
-            assert found.get((tenant, "energy"), Decimal(0)) - billed in (Decimal(0), open_)
+    with service(sqlite_url) as api:
+        start(api)
+        year(api, seed=3)
+        documents = issued(api)
+        for month in range(2, 13):
+            day = datetime(2025, month, 1, tzinfo=ZoneInfo("Europe/Paris"))
+            billed_later: dict[tuple[str, str], Decimal] = {}
+            for one in documents:
+                if datetime.fromisoformat(one["issued_at"]) < day:
+                    continue
+                sign = -1 if one["type"] == "credit_note" else 1
+                for line in one["lines"]:
+                    if datetime.fromisoformat(line["period"]["end"]) <= day:
+                        key = (one["buyer"], line["charge"])
+                        billed_later[key] = billed_later.get(key, Decimal(0)) + sign * Decimal(line["amount"])
+            as_of = (day - timedelta(days=1)).date().isoformat()
+            found = {key: Decimal(amount) for key, amount in by_charge(month_end(api, as_of)["accrued"]).items()}
+            pending = {
+                key: Decimal(amount) for key, amount in by_charge(month_end(api, "2026-01-01")["accrued"]).items()
+            }
+            # What is still to be corrected of those months belongs to both.
+            assert {key: amount for key, amount in billed_later.items() if amount and key[1] == "press"} == {
+                key: amount for key, amount in found.items() if key[1] == "press"
+            }
+            for tenant in ("acme", "borealis", "cobalt"):
+                billed, open_ = (rows.get((tenant, "energy"), Decimal(0)) for rows in (billed_later, pending))
+                assert found.get((tenant, "energy"), Decimal(0)) - billed in (Decimal(0), open_)
 
 
 def test_the_month_end_is_a_table_and_a_workbook_too(api: Api) -> None:
