@@ -110,6 +110,8 @@ def seed(database_url: str) -> None:
         for kind in ("prepaid", "promotional"):
             api.post("/v1/credit-grants", {"tenant": "acme", "kind": kind, "amount": "1"})
         api.post("/v1/payments", {"tenant": "acme", "amount": "5.00", "allocate": "none"})
+        statement = {"format": "csv", "content": "date,amount,text\n2026-11-05,1.00,nobody knows\n"}
+        api.post("/v1/bank-statements", statement)
         _seed_alert(api)
         for key in ("erp", "former-erp"):
             api.put(f"/v1/webhook-endpoints/{key}", ENDPOINT_SENT["examples"][0])

@@ -23,6 +23,9 @@ ROOTS: list[tuple[str, dict[str, Any]]] = [
     ("post_applied_coupon", {"body": {"coupon": "welcome", "tenant": "acme"}}),
     ("get_page_alert", {}), ("get_alert_events", {}), ("get_webhook_endpoints", {}), ("get_webhook_deliveries", {}),
     ("get_email_deliveries", {}),
+    ("get_payments", {}), ("get_bank_statements", {}), ("get_bank_entries", {}),
+    ("post_payment", {"body": {"tenant": "acme", "amount": "5.00", "allocate": "none"}}),
+    ("post_bank_statement", {"body": {"format": "csv", "content": "date,amount,text\n2026-11-05,1.00,whose?\n"}}),
     ("post_credit_grant", {"body": {"tenant": "acme", "kind": "prepaid", "amount": "1"}}),
     ("post_invoice", {"body": {"buyer": "acme", "lines": [{"description": "Work", "unit_price": "80"}]}}),
     ("post_billing_run", {"body": {"through": "2026-11-01", "dry_run": True}}),
@@ -37,11 +40,17 @@ CHOSEN = {
     "post_webhook_replay": {"failed_only": True},
     "post_email": {"to": ["bills@acme.invalid"]},
     "post_credit_grant_application": {},
+    "post_payment_allocation": {},
+    "post_payment_refund": {"amount": "0.01"},
+    "post_payment_reversal": {"reason": "mistake", "amount": "0.01"},
+    "post_bank_entry_assignment": {"tenant": "acme"},
+    "post_bank_entry_ignored": {},
 }
 # Done once, they cannot be done again.
 STATE_BOUND = ("post_issue", "post_discard", "patch_invoice", "post_approve", "post_credit_note", "post_publication",
                "post_cancellation", "get_invoice_file", "get_invoice_ubl",  # a draft is no e-invoice
-               "post_credit_grant_application")  # fmt: skip
+               "post_credit_grant_application", "post_bank_entry_ignored", "post_payment_refund",
+               "post_payment_reversal")  # fmt: skip
 
 
 @pytest.fixture

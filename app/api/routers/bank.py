@@ -112,27 +112,25 @@ async def post_bank_statement(request: Request, caller: Caller = Depends(require
 
 
 async def _sent(request: Request) -> StatementSent:
-    """The file of the body. Raises UnsupportedMediaType, Malformed or InvalidInput."""
+    """The file of the body; one that comes without a type is known by how it begins. Raises UnsupportedMediaType,
+    Malformed or InvalidInput."""
     kind, mapping = media_type(request), text_parameter(request, "mapping")
-    if kind == JSON or kind.endswith("+json"):
-        if mapping is not None:
-            raise InvalidInput.at("mapping", "the mapping stands in the body")
-        raw = await read_body(request, limit=limits(request).max_body_bytes)
-        try:
-            return statement_from_wire(parse_json(raw))
-        except (ValueError, RecursionError) as error:
-            raise Malformed("The body is not JSON that can be read.", reason=str(error)[:200]) from error
-    if kind not in (*_XML, _CSV, *_UNNAMED) and not kind.endswith("+xml"):
+    is_json = kind == JSON or kind.endswith("+json")
+    if not is_json and kind not in (*_XML, _CSV, *_UNNAMED) and not kind.endswith("+xml"):
         raise UnsupportedMediaType("Send a bank statement as application/xml, text/csv or application/json.")
     content = await read_body(request, limit=limits(request).max_body_bytes)
-    format = "csv" if kind == _CSV else format_of(content) if kind in _UNNAMED else "camt.053"
+    if is_json or (kind in _UNNAMED and content.lstrip()[:1] == b"{"):
+        if mapping is not None:
+            raise InvalidInput.at("mapping", "the mapping stands in the body")
+        try:
+            body = parse_json(content)
+        except (ValueError, RecursionError) as error:
+            raise Malformed("The body is not JSON that can be read.", reason=str(error)[:200]) from error
+        return statement_from_wire(body)
+    format = format_of(content) if kind in _UNNAMED else "csv" if kind == _CSV else "camt.053"
     if mapping is not None and format != "csv":
         raise InvalidInput.at("mapping", "a mapping is for CSV only")
-    return StatementSent(
-        "csv" if format == "csv" else "camt.053",
-        content,
-        CsvMapping() if mapping is None else mapping_from_text(mapping),
-    )
+    return StatementSent(format, content, CsvMapping() if mapping is None else mapping_from_text(mapping))
 
 
 @router.get(

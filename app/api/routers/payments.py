@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -103,8 +104,8 @@ _RECORDED = {
 @router.post(
     "/invoices/{id}/payments",
     **described(
-        "finance", _RECORDED, 404, 409, 422, body={JSON: ref("InvoicePaymentSent")},
-        parameters=[_INVOICE, IDEMPOTENCY_KEY],
+        "finance", {status: replace(answer, links={}) for status, answer in _RECORDED.items()}, 404, 409, 422,
+        body={JSON: ref("InvoicePaymentSent")}, parameters=[_INVOICE, IDEMPOTENCY_KEY],
     ),
 )  # fmt: skip
 async def post_invoice_payment(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
