@@ -37,7 +37,7 @@ from app.api.document import (
 from app.api.parameters import choice_parameter, known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import FILTER_TEXT, KEY, one_of, ref
-from app.api.schemas_webhooks import DELIVERY_ID, MESSAGE_ID
+from app.api.schemas_webhooks import DELIVERY_ID
 from app.domain.callers import Caller
 from app.domain.deliveries import STATUSES
 from app.domain.errors import InvalidCursor, NotAllowed, PreconditionFailed
@@ -246,7 +246,7 @@ async def post_webhook_replay(request: Request, key: str, caller: Caller = Depen
             query_parameter("endpoint", FILTER_TEXT, "An endpoint's key."),
             {"name": "status", "in": "query", "schema": one_of(STATUSES), "description": "How it stands."},
             {"name": "type", "in": "query", "schema": one_of(_TYPES), "description": "The type of message."},
-            query_parameter("message", MESSAGE_ID, "The id of a message."),
+            query_parameter("message", FILTER_TEXT, "The id of a message."),
             *limit_and_cursor(MAX_LIMIT),
         ],
     ),
