@@ -79,9 +79,9 @@ def edits_of(wish: InvoiceWish, zone: ZoneInfo) -> Edits:
 def patch_from_wire(body: Any, zone: ZoneInfo) -> EditsPatch:
     """Raises InvalidInput with every fault."""
     fields = Fields(body)
-    named = set(fields.names())
+    named, lines = set(fields.names()), _lines(fields)
     changes: dict[str, Any] = {
-        "lines": _in_zone(_lines(fields), zone), "note": _text(fields, "note"),
+        "note": _text(fields, "note"),
         "purchase_order": _text(fields, "purchase_order", 255), "reference": _text(fields, "reference", 255),
         "hold": fields.boolean("hold"), "hold_reason": _text(fields, "hold_reason"),
         "due_date": _day(fields, "due_date"),
@@ -94,6 +94,7 @@ def patch_from_wire(body: Any, zone: ZoneInfo) -> EditsPatch:
     if len({line for line, _ in waive}) < len(waive):
         fields.problem("waive", "names a line twice")
     fields.finish()
+    changes["lines"] = _in_zone(lines, zone)
     return EditsPatch(
         {name: value for name, value in changes.items() if name in named}, waive if "waive" in named else None
     )  # fmt: skip
