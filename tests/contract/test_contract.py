@@ -22,6 +22,8 @@ LARGE_BODIES = f"^(PATCH |{PLANS}|POST /v1/credit-grants|PUT /v1/(tenants|meters
 STATE_BOUND = {
     "POST /v1/invoices/{id}/issue", "POST /v1/invoices/{id}/discard", "PATCH /v1/invoices/{id}",
     "POST /v1/invoices/{id}/approve", "POST /v1/invoices/{id}/credit-notes", "POST /v1/plans/{key}/publish",
+    # An issued document, and a delivery whose endpoint nobody has deleted.
+    "POST /v1/invoices/{id}/email", "GET /v1/webhook-deliveries/{id}",
 }  # fmt: skip
 
 
