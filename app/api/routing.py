@@ -6,10 +6,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
+
+class _NoFile(StringConvertor):
+    """A part of a path that is not the name of a file: `/invoices/{id:id}` is not `/invoices/inv_1.pdf`."""
+
+    regex = r"(?![^/]*\.(?:pdf|csv|xml|json)$)[^/]+"
+
+
+register_url_convertor("id", _NoFile())
 
 
 class Router(APIRouter):

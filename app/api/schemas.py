@@ -225,7 +225,7 @@ _MEDIA_TYPE = one_of(LOGO_TYPES)
 LOGO: Schema = {
     "anyOf": [
         sent({"media_type": _MEDIA_TYPE, "data": {"type": "string", "pattern": BASE64, "maxLength": 90_000}},
-             {"digest": {"type": "string", "maxLength": 64}}),
+             {"digest": text(64)}),
         sent({"media_type": _MEDIA_TYPE, "digest": {"type": "string", "pattern": DIGEST}}),
     ],
     "description": f"A PNG or an SVG as base64, at most {MAX_LOGO_BYTES // 1024} KiB; or, as answers show it, the "

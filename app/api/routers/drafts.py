@@ -62,7 +62,7 @@ async def post_invoice(request: Request, caller: Caller = Depends(require("finan
 
 
 @router.patch(
-    "/invoices/{id}",
+    "/invoices/{id:id}",
     **described(
         "finance", {200: Answer("The draft, computed once more", ref("Invoice"), headers=ETAG)}, 404, 409, 412, 422,
         503, body={MERGE_PATCH: ref("DraftPatch"), JSON: ref("DraftPatch")}, parameters=[_INVOICE, IF_MATCH],
