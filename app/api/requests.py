@@ -80,7 +80,8 @@ def _with_headers(scope: Scope, headers: list[tuple[bytes, bytes]], request_id: 
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
-    route = getattr(scope.get("route"), "path", "unmatched")
+    found = scope.get("route")
+    route = getattr(found, "path_format", None) or getattr(found, "path", "unmatched")
     method = scope["method"] if scope["method"] in metrics.METHODS else "other"
     metrics.HTTP_REQUESTS.labels(method, route, str(status)).inc()
     metrics.HTTP_SECONDS.labels(method, route).observe(seconds)

@@ -57,6 +57,7 @@ if EXAMPLES:
 
 _ACCESS = {"key": "access", "model": {"type": "flat", "amount": "19.00"}, "timing": "advance"}
 _RATE = {"category": "S", "rate": "20", "country": "FR", "start": "2014-01-01"}
+_DOLLAR = {"from": "USD", "to": "EUR", "date": "2026-11-02", "rate": "0.92", "source": "ECB"}
 _CHARGER = {"name": "Charger 12", "kind": "equipment", "owner": "garage"}
 
 # A time that somebody would send; what is no time at all comes from the negative cases.
@@ -91,6 +92,7 @@ def seed(database_url: str) -> None:
     with service(database_url, NOW) as api:
         api.put("/v1/tax-rates/standard", _RATE)
         set_up(api, [energy, _ACCESS])
+        api.put("/v1/exchange-rates/usd-2026-11-02", _DOLLAR)
         api.put("/v1/resources/charger-12", _CHARGER)
         # No meter is priced by this one, so any number of subscriptions may be on it.
         api.put("/v1/plans/standing", plan | {"charges": [_ACCESS]})

@@ -17,7 +17,7 @@ from tests.service import Api, service
 # release are as good as any.
 ROOTS: list[tuple[str, dict[str, Any]]] = [
     *((f"get_page_{noun}", {}) for noun in (
-        "tenant", "resource", "meter", "tax_rate", "coupon", "plan", "subscription")),
+        "tenant", "resource", "meter", "tax_rate", "exchange_rate", "coupon", "plan", "subscription")),
     ("get_events", {}), ("get_quarantine", {}), ("get_invoices", {"query.status": "draft"}), ("get_invoices", {}),
     ("get_credit_grants", {}), ("get_applied_coupons", {}),
     ("post_applied_coupon", {"body": {"coupon": "welcome", "tenant": "acme"}}),
@@ -37,6 +37,7 @@ CHOSEN = {
     "post_change": {"plan": "standard", "at": "2030-01-01", "version": 1},
     "post_credit_grant_void": {},
     "post_credit_note": {"reason": "agreed", "amount": "0.01"},
+    "post_invoice_status": {"code": 200},
     "post_webhook_replay": {"failed_only": True},
     "post_email": {"to": ["bills@acme.invalid"]},
     "post_credit_grant_application": {},
@@ -48,7 +49,8 @@ CHOSEN = {
 }
 # Done once, they cannot be done again.
 STATE_BOUND = ("post_issue", "post_discard", "patch_invoice", "post_approve", "post_credit_note", "post_publication",
-               "post_cancellation", "get_invoice_file", "get_invoice_ubl",  # a draft is no e-invoice
+               "post_cancellation", "post_invoice_status",
+               "get_invoice_file", "get_invoice_ubl",  # a draft is no e-invoice
                "post_credit_grant_application", "post_bank_entry_ignored", "post_payment_refund",
                "post_payment_reversal")  # fmt: skip
 

@@ -88,6 +88,7 @@ def links_of_invoice(source: str) -> dict[str, Any]:
         "approve": link("post_approve", "Approve what it says, where it is a draft.", path__id=source),
         "credit": link("post_credit_note", "Credit it, where it is an issued invoice.", path__id=source),
         "credit_notes": link("get_credit_notes", "The credit notes on it.", path__id=source),
+        "status": link("post_invoice_status", "Keep what a platform says of it, where it is issued.", path__id=source),
     }
 
 
