@@ -524,8 +524,11 @@ def test_a_parameter_may_not_be_endless(stocked: tuple[Api, Any]) -> None:
         # OpenMeter's clientId is taken, and of no effect.
         for name in {*(route.filters or ()), "cursor", "limit", "surprise"} - {"clientId"}:
             answer = api.call("GET", route.path, params=route.asks[0].of(things).query | {name: "x" * 50_000})
-            said = answer.json()
-            found = said.get("data", []) if isinstance(said, dict) else said
+            if answer.headers["content-type"].startswith("text/csv"):
+                found = answer.text.splitlines()[1:]
+            else:
+                said = answer.json()
+                found = said.get("data", []) if isinstance(said, dict) else said
             assert answer.status_code in (400, 404, 422) or (answer.status_code, found) == (200, []), (route.name, name)
 
 

@@ -113,7 +113,7 @@ ACCOUNT = shown({
 RECEIVABLES = shown({
     "as_of": DAY,
     "data": {"type": "array", "items": shown({"tenant": KEY, "name": {"type": "string"}} | _BALANCE)},
-    "totals": {"type": "array", "items": shown(_BALANCE)}, "next_cursor": {"type": "null"},
+    "totals": {"type": "array", "items": shown(_BALANCE)}, "next_cursor": {"type": ["string", "null"]},
 })  # fmt: skip
 
 BANK_SCHEMAS: dict[str, Schema] = {

@@ -16,16 +16,18 @@ from uuid import UUID
 from app.domain.ids import public_id
 from app.domain.money import ZERO, amount_text
 from app.domain.payments import Payment
-from app.domain.receivables import Aged, Claim, bucket_of, days_overdue, total_of
+from app.domain.receivables import Aged, Claim, bucket_of, days_overdue
 from app.domain.tenants import Tenant
 from app.storage.claim_store import FreeCredit
 
 
-def receivables_to_wire(rows: Sequence[tuple[Tenant, Aged]], as_of: date) -> dict[str, Any]:
+def receivables_to_wire(
+    rows: Sequence[tuple[Tenant, Aged]], as_of: date, totals: Iterable[Aged], next_cursor: str | None
+) -> dict[str, Any]:
     return {
         "as_of": as_of.isoformat(),
         "data": [{"tenant": tenant.key, "name": tenant.name} | aged_to_wire(row) for tenant, row in rows],
-        "totals": [aged_to_wire(row) for row in total_of(row for _, row in rows)], "next_cursor": None,
+        "totals": [aged_to_wire(row) for row in totals], "next_cursor": next_cursor,
     }  # fmt: skip
 
 

@@ -296,6 +296,7 @@ async def _month_end(request: Request, caller: Caller, format: str) -> Response:
 )
 async def get_chart_of_accounts(request: Request, caller: Caller = Depends(require(*_SCOPES))) -> Response:
     """The accounts on which the sales journal and the month-end put amounts, defaults included."""
+    known_parameters(request)
     _check_unbound(caller)
     return _chart(chart_to_wire(await run_in_threadpool(find_chart, database(request))))
 

@@ -9,8 +9,8 @@ from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer, prefers
-from app.api.dependencies import database, now, require
-from app.api.document import Answer, described, path_parameter, query_parameter
+from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, now, page, require
+from app.api.document import Answer, described, limit_and_cursor, link, path_parameter, query_parameter
 from app.api.parameters import choice_parameter, date_parameter, known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import CURRENCY, DAY, FILTER_TEXT, KEY, Schema, one_of, ref
@@ -19,7 +19,8 @@ from app.domain.callers import Caller
 from app.domain.errors import InvalidInput, NotFound
 from app.domain.ids import NOBODY
 from app.domain.money import CURRENCY_DECIMALS
-from app.domain.receivables import BUCKETS, Bucket
+from app.domain.receivables import BUCKETS, Aged, Bucket, total_of
+from app.domain.tenants import Tenant
 from app.operations.read_receivables import Receivables, read_account, read_receivables
 from app.operations.resolve_tenant import resolve_tenant
 from app.wire.receivables import account_to_wire, receivables_to_wire
@@ -63,17 +64,31 @@ async def get_account(key: str, request: Request, caller: Caller = Depends(requi
 @router.get(
     "/receivables",
     **described(
-        "read", {200: Answer("What is owed", ref("Receivables"), other={_CSV: {"type": "string"}})}, 404, 422,
-        parameters=_PARAMETERS,
+        "read",
+        {200: Answer("A page of what is owed", ref("Receivables"), other={_CSV: {"type": "string"}}, links={
+            "next": link("get_receivables", "The next page.", query__cursor="$response.body#/next_cursor")})},
+        400, 404, 422, parameters=[*_PARAMETERS, *limit_and_cursor(MAX_LIMIT)],
     ),
 )  # fmt: skip
-async def get_receivables(request: Request, caller: Caller = Depends(require("read"))) -> Response:
-    """Who owes how much since when, in buckets of days since the due date, less what is on account: as of any day. As a
-    table where `Accept` says `text/csv`."""
-    found = await run_in_threadpool(_found, request, caller)
+async def get_receivables(
+    request: Request, caller: Caller = Depends(require("read")), page: Page = Depends(page)
+) -> Response:
+    """Who owes how much since when, in buckets of days since the due date, less what is on account: as of any day. The
+    totals are those of all pages. All of it as a table where `Accept` says `text/csv`."""
+    found = await run_in_threadpool(_found, request, caller, "limit", "cursor")
     if prefers(request, _CSV):
         return _table(found)
-    return json_answer(receivables_to_wire(found.rows, found.as_of), headers={"Vary": "Accept"})
+    left = [row for row in found.rows if page.after is None or _place(row) > page.after]
+    shown = left[: page.limit]
+    cursor = encode_cursor(_place(shown[-1])) if len(left) > len(shown) else None
+    answer = receivables_to_wire(shown, found.as_of, total_of(row for _, row in found.rows), cursor)
+    return json_answer(answer, headers={"Vary": "Accept"})
+
+
+def _place(row: tuple[Tenant, Aged]) -> str:
+    """Where the row stands: a key has no control characters, so texts are in the order of key and currency."""
+    tenant, aged = row
+    return f"{tenant.key}\n{aged.currency}"
 
 
 @router.get("/receivables.csv", **described("read", {200: _TABLE}, 404, 422, parameters=_PARAMETERS))
@@ -90,8 +105,8 @@ def _table(found: Receivables) -> Response:
     )  # fmt: skip
 
 
-def _found(request: Request, caller: Caller) -> Receivables:
-    known_parameters(request, "as_of", "bucket", "tenant", "seller", "currency")
+def _found(request: Request, caller: Caller, *more: str) -> Receivables:
+    known_parameters(request, "as_of", "bucket", "tenant", "seller", "currency", *more)
     key, seller = text_parameter(request, "tenant"), text_parameter(request, "seller")
     tenant_id = caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None)
     if key is not None:
