@@ -23,7 +23,9 @@ STATE_BOUND = {
     "POST /v1/invoices/{id}/issue", "POST /v1/invoices/{id}/discard", "PATCH /v1/invoices/{id}",
     "POST /v1/invoices/{id}/approve", "POST /v1/invoices/{id}/credit-notes", "POST /v1/plans/{key}/publish",
     # An issued document, and a delivery whose endpoint nobody has deleted.
-    "POST /v1/invoices/{id}/email", "GET /v1/webhook-deliveries/{id}",
+    "POST /v1/invoices/{id}/email", "GET /v1/webhook-deliveries/{id}", "GET /v1/invoices/{id}.ubl.xml",
+    # An invoice with something due, and a payment with something left.
+    "POST /v1/invoices/{id}/payments", "POST /v1/payments/{id}/refunds",
 }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_every_step_of_a_line_is_told_in_words_with_its_numbers(api: Api) -> Non
         "Discount 10%: €37.00 − €3.70 = €33.30",
         "Supplement to the minimum of €40.00: €33.30 + €6.70 = €40.00",
         "Amount without VAT: €40.00",
-        "Outside the scope of VAT (O): €0.00",
+        "Outside the scope of VAT (O): €0.00 · the seller has no VAT number and names no rate",
         "Use by day:",
         "  5 October 2026: 70 kWh from 1 event",
         "  6 October 2026: 60 kWh from 1 event",
