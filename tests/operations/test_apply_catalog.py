@@ -161,7 +161,7 @@ plans:
         "catalog.yaml:7: tenants.beta.colour: there is no such field",
         "catalog.yaml:8: tenants.beta.subjects[1]: the subject 'a' stands here twice",
         "catalog.yaml:9: users: there is no such section; there are tenants, resources, meters, tax_rates, "
-        "coupons, plans, subscriptions, alerts",
+        "exchange_rates, coupons, plans, subscriptions, alerts",
         "catalog.yaml:10: meters: must be a mapping of keys to objects",
         'catalog.yaml:22: plans.p.charges[0].model.tiers[0].unit_price: must be a decimal number without exponent, '
         'such as "12.50", not \'1e3\'',
