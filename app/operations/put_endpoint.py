@@ -19,6 +19,7 @@ from app.operations.catalog_change import check_precondition, write_catalog
 from app.storage import outbox_store, tenant_store, webhook_store
 from app.storage.database import Database
 from app.storage.webhook_store import StoredEndpoint
+from app.wire.parsing import key_problem
 from app.wire.webhooks import definition, endpoint_to_wire
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ def delete_endpoint(database: Database, key: str) -> None:
 
 def _with_locked(database: Database, key: str, work: Callable[[Connection, StoredEndpoint], T]) -> T:
     def locked(connection: Connection) -> T:
-        stored = webhook_store.find(connection, key, lock=True)
+        stored = None if key_problem(key) is not None else webhook_store.find(connection, key, lock=True)
         if stored is None:
             raise NotFound(f"There is no webhook endpoint {key!r}.", key=key)
         return work(connection, stored)
