@@ -25,7 +25,7 @@ serve: $(READY) ## migrate the database and start the service on loopback
 	@$(BIN)/quotepart serve
 
 test: $(READY) ## every test, on SQLite and on a PostgreSQL of its own
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## formatting, lint, types, the OpenAPI document against the code, the documentation
 	@$(BIN)/ruff format --check .

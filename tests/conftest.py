@@ -184,3 +184,17 @@ def _database_of(server_url: str, name: str) -> str:
 def _drop(server_url: str, name: str) -> None:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+# The files that take longest come first, so that no worker is left with one of them when the others are done.
+_FIRST = (
+    "tests/contract/test_contract", "tests/crash/", "tests/contract/", "tests/monitoring/test_under_load",
+    "tests/api/test_authorisation", "tests/agreement/", "tests/scenarios/test_e_invoice", "tests/test_hostile_clients",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((n for n, start in enumerate(_FIRST) if item.nodeid.startswith(start)), len(_FIRST))
+
+    items.sort(key=place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.contract.running import EXAMPLES, application, run, seed
-from tests.contract.test_contract import check
+from tests.contract.whole import check
 
 
 def test_whatever_follows_an_answer_is_as_documented(database_url: str) -> None:
