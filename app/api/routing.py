@@ -14,9 +14,9 @@ _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 class _NoFile(StringConvertor):
-    """A part of a path that is not the name of a file: `/invoices/{id:id}` is not `/invoices/inv_1.pdf`."""
+    """An id alone: what follows it behind a dot, as in `/invoices/inv_1.pdf`, is a path of its own."""
 
-    regex = r"(?![^/]*\.(?:pdf|csv|xml|json)$)[^/]+"
+    regex = "[^/.]+"
 
 
 register_url_convertor("id", _NoFile())
