@@ -113,6 +113,12 @@ def check_scope(caller: Caller, *scopes: str) -> None:
         raise NotAllowed(f"This API key has no {' or '.join(scopes)} scope.", scope=scopes[0])
 
 
+def check_unbound(caller: Caller, *, refusal: str) -> None:
+    """Raises NotAllowed for a key that is bound to a tenant: `refusal` says what such a key does not do."""
+    if caller.tenant_key is not None:
+        raise NotAllowed(f"A key that is bound to a tenant {refusal}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A stretch of a list: at most `limit` rows after the one that `after` names (None: from the start)."""
@@ -126,6 +132,13 @@ def page(request: Request) -> Page:
     limit = whole_parameter(request, "limit", most=MAX_LIMIT, default=100)
     cursor = request.query_params.get("cursor")
     return Page(limit, None if not cursor else decode_cursor(cursor))
+
+
+def number_in(after: str, *, digits: int) -> int:
+    """The number that a cursor of a list by numbers stands for; it has less than so many digits."""
+    if not (after.isascii() and after.isdigit() and len(after) < digits):
+        raise InvalidCursor("This cursor was not given out by this list.")
+    return int(after)
 
 
 def encode_cursor(text: str) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from app.domain.ids import NOBODY
+
 Scope = Literal["ingest", "read", "finance", "admin"]
 SCOPES: tuple[Scope, ...] = ("ingest", "read", "finance", "admin")
 
@@ -20,3 +22,8 @@ class Caller:
     tenant_id: UUID | None = None
     key_id: str = ""
     known_at: int = 0
+
+    @property
+    def sees_only(self) -> UUID | None:
+        """The tenant whose objects alone the key shows; NOBODY where that is gone, None for a key that sees all."""
+        return None if self.tenant_key is None else self.tenant_id or NOBODY

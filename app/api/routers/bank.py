@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from app.api.answers import json_answer
 from app.api.dependencies import (
     MAX_LIMIT,
     Page,
+    check_unbound,
     database,
     encode_cursor,
     json_body,
@@ -30,7 +32,7 @@ from app.api.schemas import FILTER_TEXT, one_of, ref
 from app.api.schemas_bank import BANK_ENTRY_ID
 from app.domain.bank import BANK_ENTRY_STATES
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, InvalidInput, Malformed, NotAllowed, UnsupportedMediaType
+from app.domain.errors import InvalidCursor, InvalidInput, Malformed, UnsupportedMediaType
 from app.domain.events import instant_text, parse_instant, parse_json
 from app.domain.ids import parse_public_id
 from app.observability import metrics
@@ -60,9 +62,7 @@ _UNNAMED = ("", "application/octet-stream", "text/plain")
 _DIRECTIONS = ("credit", "debit")
 
 
-def _check_unbound(caller: Caller) -> None:
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not see what a bank says.")
+_check_unbound = partial(check_unbound, refusal="does not see what a bank says")
 
 
 # --- statements -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,10 +20,12 @@ from starlette.concurrency import run_in_threadpool
 from app.api.dependencies import (
     MAX_LIMIT,
     Page,
+    check_unbound,
     database,
     encode_cursor,
     json_body,
     now,
+    number_in,
     page,
     require,
     settle_catalog,
@@ -43,7 +46,7 @@ from app.api.parameters import known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import FILTER_TEXT, KEY, ref
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, NotAllowed, NotFound, PreconditionFailed
+from app.domain.errors import InvalidCursor, NotFound, PreconditionFailed
 from app.operations import show_catalog
 from app.operations.catalog_change import Saved, check_precondition, found_or_missing
 from app.operations.change_plan import change_plan
@@ -127,9 +130,7 @@ def _settled(request: Request, noun: Noun, saved: Saved, caller: Caller) -> Resp
     return _answer(shown, 201 if saved.created else 200)
 
 
-def _check_may_write(caller: Caller) -> None:
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not change the catalog.")
+_check_may_write = partial(check_unbound, refusal="does not change the catalog")
 
 
 def _page(request: Request, noun: Noun, caller: Caller, page: Page) -> Response:
@@ -430,7 +431,7 @@ async def get_late_usage(
 ) -> Response:
     """What was used otherwise than it was billed, and whether that will be billed: the oldest period first."""
     known_parameters(request, "limit", "cursor")
-    after, at = 0 if page.after is None else _version_number(page.after), now(request)
+    after, at = 0 if page.after is None else number_in(page.after, digits=10), now(request)
 
     def work() -> Response:
         _show(request, SUBSCRIPTIONS, key, caller)
@@ -454,7 +455,7 @@ async def get_versions(
 ) -> Response:
     """The published versions of a plan with their terms, oldest first."""
     known_parameters(request, "limit", "cursor")
-    after = 0 if page.after is None else _version_number(page.after)
+    after = 0 if page.after is None else number_in(page.after, digits=10)
 
     def work() -> Response:
         _show(request, PLANS, key, caller)
@@ -465,9 +466,3 @@ async def get_versions(
         return Response(shown_json({"data": shown, "next_cursor": cursor}), media_type="application/json")
 
     return await run_in_threadpool(work)
-
-
-def _version_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidCursor("This cursor was not given out by this list.")
-    return int(text)

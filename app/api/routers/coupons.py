@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
-from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, place_after, require
+from app.api.dependencies import (
+    MAX_LIMIT,
+    Page,
+    check_unbound,
+    database,
+    encode_cursor,
+    json_body,
+    now,
+    page,
+    place_after,
+    require,
+)
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
 from app.api.parameters import known_parameters, text_parameter
 from app.api.routing import Router
 from app.api.schemas import APPLIED_COUPON_ID, FILTER_TEXT, ref
 from app.domain.callers import Caller
-from app.domain.errors import NotAllowed
 from app.operations import apply_coupon
 from app.operations.resolve_tenant import resolve_tenant
 from app.wire.coupons import application_from_wire
@@ -32,9 +42,7 @@ def _links(source: str) -> dict[str, Any]:
     }
 
 
-def _check_unbound(caller: Caller) -> None:
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not apply or end coupons.")
+_check_unbound = partial(check_unbound, refusal="does not apply or end coupons")
 
 
 @router.post(
@@ -75,7 +83,7 @@ async def get_applied_coupons(
 
     def work() -> Response:
         key = text_parameter(request, "tenant")
-        tenant_id = caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None)
+        tenant_id = caller.sees_only
         if key is not None:
             tenant_id = resolve_tenant(database(request), key, caller).tenant_id
         found = apply_coupon.list_applications(

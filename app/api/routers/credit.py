@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
-from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, place_after, require
+from app.api.dependencies import (
+    MAX_LIMIT,
+    Page,
+    check_unbound,
+    database,
+    encode_cursor,
+    json_body,
+    now,
+    number_in,
+    page,
+    place_after,
+    require,
+)
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter, query_parameter
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from app.api.parameters import choice_parameter, known_parameters, text_parameter
@@ -17,7 +29,6 @@ from app.api.routing import Router
 from app.api.schemas import CREDIT_GRANT_ID, FILTER_TEXT, one_of, ref
 from app.domain.callers import Caller
 from app.domain.credit import CREDIT_KINDS
-from app.domain.errors import InvalidCursor, NotAllowed
 from app.operations import grant_credit
 from app.operations.read_invoices import find_invoice
 from app.operations.resolve_tenant import resolve_tenant
@@ -34,9 +45,7 @@ _OF_GRANT = {
 }
 
 
-def _check_unbound(caller: Caller) -> None:
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not grant or void credit.")
+_check_unbound = partial(check_unbound, refusal="does not grant or void credit")
 
 
 @router.post(
@@ -87,7 +96,7 @@ async def get_credit_grants(
 
     def work() -> Response:
         kind, key = choice_parameter(request, "kind", CREDIT_KINDS), text_parameter(request, "tenant")
-        tenant_id = caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None)
+        tenant_id = caller.sees_only
         if key is not None:
             tenant_id = resolve_tenant(database(request), key, caller).tenant_id
         found = grant_credit.list_grants(
@@ -140,11 +149,7 @@ async def get_credit_grant_uses(
 
 
 def _sequence(after: str | None) -> int:
-    if after is None:
-        return 0
-    if not (after.isascii() and after.isdigit() and len(after) < 19):
-        raise InvalidCursor("This cursor was not given out by this list.")
-    return int(after)
+    return 0 if after is None else number_in(after, digits=19)
 
 
 @router.post(

@@ -9,6 +9,7 @@ from app.api.answers import json_answer
 from app.api.dependencies import (
     MAX_LIMIT,
     Page,
+    check_unbound,
     database,
     encode_cursor,
     json_body,
@@ -25,7 +26,6 @@ from app.api.routers.invoices import document_to_wire
 from app.api.routing import Router
 from app.api.schemas import INVOICE_ID, ref
 from app.domain.callers import Caller
-from app.domain.errors import NotAllowed
 from app.observability import metrics
 from app.operations.credit_invoice import credit_invoice
 from app.operations.read_invoices import find_invoice, list_invoices
@@ -55,8 +55,7 @@ _OF_NOTE = {
 async def post_credit_note(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
     """Credits an issued invoice: whole, by line, by quantity or by an amount before tax; with `reissue` the whole, and
     bills its period again from what is measured now."""
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not credit invoices.")
+    check_unbound(caller, refusal="does not credit invoices")
     wish, key = credit_from_wire(await json_body(request)), idempotency_key(request)
 
     def work() -> Response:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import database, json_body, limits, media_type, now, require
+from app.api.dependencies import check_unbound, database, json_body, limits, media_type, now, require
 from app.api.document import ETAG, IF_MATCH, JSON, MERGE_PATCH, Answer, described, path_parameter
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from app.api.routers.invoices import document_answer, document_check, links_of_invoice
 from app.api.routing import Router
 from app.api.schemas import INVOICE_ID, ref
 from app.domain.callers import Caller
-from app.domain.errors import NotAllowed
 from app.observability import metrics
 from app.operations.read_invoices import find_invoice
 from app.operations.settle_draft import approve_draft, edit_draft
@@ -28,9 +28,7 @@ _LOCATION = {"Location": {"required": True, "schema": {"type": "string"}}}
 _MADE = links_of_invoice("$response.body#/id")
 
 
-def _check_unbound(caller: Caller) -> None:
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not write, edit or approve invoices.")
+_check_unbound = partial(check_unbound, refusal="does not write, edit or approve invoices")
 
 
 @router.post(

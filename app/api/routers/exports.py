@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -11,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
-from app.api.dependencies import database, json_body, now, require
+from app.api.dependencies import check_unbound, database, json_body, now, require
 from app.api.document import ETAG, IF_MATCH, JSON, Answer, described, path_parameter, query_parameter
 from app.api.parameters import (
     choice_parameter,
@@ -25,7 +26,7 @@ from app.api.routing import Router
 from app.api.schemas import CURRENCY, DAY, DAY_OR_INSTANT, DOCUMENT_TYPES, FILTER_TEXT, Schema, one_of, ref
 from app.documents.focus import SERVICE_CATEGORIES
 from app.domain.callers import Caller
-from app.domain.errors import InvalidInput, NotAllowed, NotFound
+from app.domain.errors import InvalidInput, NotFound
 from app.domain.exports import Bound, ExportWish
 from app.domain.money import CURRENCY_DECIMALS
 from app.domain.month_end import SECTIONS, MonthEndRow, Section
@@ -318,9 +319,7 @@ async def put_chart_of_accounts(request: Request, caller: Caller = Depends(requi
     return _chart(saved.after)
 
 
-def _check_unbound(caller: Caller) -> None:
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant has no part in the chart of accounts.")
+_check_unbound = partial(check_unbound, refusal="has no part in the chart of accounts")
 
 
 def _chart(shown: Shown) -> Response:

@@ -142,7 +142,7 @@ def _filter(request: Request, caller: Caller) -> InvoiceFilter | None:
     wanted = InvoiceFilter(
         choice_parameter(request, "status", _STATES), choice_parameter(request, "type", DOCUMENT_TYPES),
         number=text_parameter(request, "number"), period_starts=_period_starts(request),
-        visible_to=caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None),
+        visible_to=caller.sees_only,
     )  # fmt: skip
     ids: dict[str, UUID | None] = {"buyer": None, "seller": None}
     for name in ids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from app.api.answers import json_answer
 from app.api.dependencies import (
     MAX_LIMIT,
     Page,
+    check_unbound,
     database,
     encode_cursor,
     json_body,
@@ -37,7 +39,7 @@ from app.api.routing import Router
 from app.api.schemas import FILTER_TEXT, INVOICE_ID, one_of, ref
 from app.api.schemas_payments import PAYMENT_ID
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, NotAllowed
+from app.domain.errors import InvalidCursor
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import parse_public_id
 from app.domain.payments import Payment
@@ -77,9 +79,7 @@ _MADE = _of_payment("$response.body#/id")
 _AFTER = ref("Payment")
 
 
-def _check_unbound(caller: Caller) -> None:
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not record or move payments.")
+_check_unbound = partial(check_unbound, refusal="does not record or move payments")
 
 
 def _answer(request: Request, recorded: Recorded) -> Response:
@@ -174,15 +174,11 @@ async def get_payments(
         if public is not None and invoice is None:
             return json_answer({"data": [], "next_cursor": None})
         truth = choice_parameter(request, "unallocated", _TRUTH)
-        wanted = PaymentFilter(tenant_id, invoice, None if truth is None else truth == "true", _visible_to(caller))
+        wanted = PaymentFilter(tenant_id, invoice, None if truth is None else truth == "true", caller.sees_only)
         shown, cursor = _page(request, wanted, page)
         return json_answer({"data": shown, "next_cursor": cursor})
 
     return await run_in_threadpool(work)
-
-
-def _visible_to(caller: Caller) -> UUID | None:
-    return caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None)
 
 
 def _page(request: Request, wanted: PaymentFilter, page: Page) -> tuple[list[dict[str, Any]], str | None]:
@@ -238,7 +234,7 @@ async def get_invoice_payments(
 
     def work() -> Response:
         place = find_invoice(database(request), id, caller).place
-        wanted = PaymentFilter(invoice=(place.tenant_id, place.invoice_id), visible_to=_visible_to(caller))
+        wanted = PaymentFilter(invoice=(place.tenant_id, place.invoice_id), visible_to=caller.sees_only)
         shown, cursor = _page(request, wanted, page)
         paid = read_payments.show_paid(database(request), place)
         return json_answer({"data": shown, "next_cursor": cursor, **paid})

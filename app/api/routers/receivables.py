@@ -108,7 +108,7 @@ def _table(found: Receivables) -> Response:
 def _found(request: Request, caller: Caller, *more: str) -> Receivables:
     known_parameters(request, "as_of", "bucket", "tenant", "seller", "currency", *more)
     key, seller = text_parameter(request, "tenant"), text_parameter(request, "seller")
-    tenant_id = caller.tenant_id or (UUID(int=0) if caller.tenant_key is not None else None)
+    tenant_id = caller.sees_only
     if key is not None:
         tenant_id = resolve_tenant(database(request), key, caller).tenant_id
     return read_receivables(

@@ -9,14 +9,24 @@ from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import json_answer
-from app.api.dependencies import MAX_LIMIT, Page, database, encode_cursor, json_body, now, page, require
+from app.api.dependencies import (
+    MAX_LIMIT,
+    Page,
+    check_unbound,
+    database,
+    encode_cursor,
+    json_body,
+    now,
+    number_in,
+    page,
+    require,
+)
 from app.api.document import JSON, Answer, described, limit_and_cursor, link, path_parameter
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from app.api.parameters import known_parameters
 from app.api.routing import Router
 from app.api.schemas import INVOICE_ID, ref
 from app.domain.callers import Caller
-from app.domain.errors import InvalidCursor, NotAllowed
 from app.operations.read_invoices import find_invoice
 from app.operations.record_status import list_statuses, record_status
 from app.wire.platform_statuses import status_from_wire, status_to_wire
@@ -39,8 +49,7 @@ _LIST = {"statuses": link("get_invoice_statuses", "All that was said of it.", pa
 async def post_invoice_status(id: str, request: Request, caller: Caller = Depends(require("finance"))) -> Response:
     """Keeps what a platform says of an issued document, at the end of the document's log; a message with an
     `external_id`, or else with an `Idempotency-Key`, is kept once. The document stays as it is."""
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not speak for a platform.")
+    check_unbound(caller, refusal="does not speak for a platform")
     wanted, key = status_from_wire(await json_body(request), now=now(request)), idempotency_key(request)
     if key is not None and not wanted.external_id:
         wanted = replace(wanted, external_id=key)
@@ -79,8 +88,4 @@ async def get_invoice_statuses(
 
 
 def _sequence(after: str | None) -> int:
-    if after is None:
-        return 0
-    if not (after.isascii() and after.isdigit() and len(after) < 10):
-        raise InvalidCursor("This cursor was not given out by this list.")
-    return int(after)
+    return 0 if after is None else number_in(after, digits=10)

@@ -4,6 +4,7 @@ that tenant's, and changes nothing."""
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from app.api.answers import json_answer
 from app.api.dependencies import (
     MAX_LIMIT,
     Page,
+    check_unbound,
     database,
     encode_cursor,
     json_body,
@@ -40,7 +42,7 @@ from app.api.schemas import FILTER_TEXT, KEY, one_of, ref
 from app.api.schemas_webhooks import DELIVERY_ID
 from app.domain.callers import Caller
 from app.domain.deliveries import STATUSES
-from app.domain.errors import InvalidCursor, NotAllowed, PreconditionFailed
+from app.domain.errors import InvalidCursor, PreconditionFailed
 from app.domain.ids import parse_public_id
 from app.domain.webhooks import EVENT_TYPES, TEST_TYPE
 from app.operations.catalog_change import check_precondition
@@ -66,9 +68,7 @@ def _destinations(request: Request) -> Destinations:
     return found
 
 
-def _check_may_write(caller: Caller) -> None:
-    if caller.tenant_key is not None:
-        raise NotAllowed("A key that is bound to a tenant does not change webhooks.")
+_check_may_write = partial(check_unbound, refusal="does not change webhooks")
 
 
 def _answer(made: PutEndpoint, status: int = 200) -> Response:
