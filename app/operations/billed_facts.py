@@ -63,24 +63,41 @@ def _is_untouched(
         key = (line.period.start, line.charge, line.mark.since, line.mark.meter)
         first.setdefault(key, line)
         last[key] = line.mark
-    expected: list[tuple[Range, tuple[int, int]]] = []
+    expected: list[Sums] = []
     for key, mark in last.items():
-        if end_now(subscription, first[key].period, mark.since) != mark.end:
+        end = end_now(subscription, first[key].period, mark.since)
+        sums = sums_as_billed(mark, key[0], end, meters.get(mark.meter))
+        if sums is None:
             return False
-        if mark.meter_id is None:
-            continue
-        meter, start = meters.get(mark.meter), key[0]
-        if meter is None or meter.meter_id != mark.meter_id:
-            return False
-        if hour_floor(start) != start or hour_floor(mark.end) != mark.end:
-            return False
-        if meter.looks_back:
-            if mark.before is None:
-                return False
-            reach = (mark.meter_id, hour_floor(reach_of(meter, start)), start)
-            expected.append((reach, mark.before))
-        expected.append(((mark.meter_id, start, mark.end), (mark.count, mark.identity_sum)))
-    found = usage_store.totals_of_ranges(connection, subscription.tenant_id, [item for item, _ in expected])
+        expected += sums
+    return stand(connection, subscription.tenant_id, expected)
+
+
+Sums = tuple[Range, tuple[int, int]]
+"""A range of buckets, with the count and identity sum that it had when a line was issued."""
+
+
+def sums_as_billed(mark: Mark, start: datetime, end: datetime, meter: Meter | None) -> list[Sums] | None:
+    """What must still be as it was for a line over [start, end) to stand: its stretch, and what lies before it where
+    that has a part in it. None where sums of buckets cannot tell; `meter` is the active revision, if there is one."""
+    if end != mark.end:
+        return None
+    if mark.meter_id is None:
+        return []
+    is_aligned = hour_floor(start) == start and hour_floor(end) == end
+    if meter is None or meter.meter_id != mark.meter_id or not is_aligned:
+        return None
+    own = ((mark.meter_id, start, end), (mark.count, mark.identity_sum))
+    if not meter.looks_back:
+        return [own]
+    if mark.before is None:
+        return None
+    return [((mark.meter_id, hour_floor(reach_of(meter, start)), start), mark.before), own]
+
+
+def stand(connection: Connection, tenant_id: UUID, expected: Sequence[Sums]) -> bool:
+    """True where all of the sums are as they were."""
+    found = usage_store.totals_of_ranges(connection, tenant_id, [one for one, _ in expected])
     return found == [totals for _, totals in expected]
 
 

@@ -18,21 +18,20 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import Connection
 
 from app.domain.allowances import PoolUse
-from app.domain.events import parse_instant
 from app.domain.invoices import InvoiceLine
-from app.domain.marks import shares
+from app.domain.marks import mark_of, shares
 from app.domain.meters import Meter
 from app.domain.money import ZERO
-from app.domain.periods import hour_floor, local_date
+from app.domain.periods import local_date
 from app.domain.rating.results import Result, difference, split_credit
 from app.domain.subscriptions import Subscription
 from app.operations.billed_charges import BilledCharge, billed_charges
-from app.operations.billed_facts import end_now, facts_of
+from app.operations.billed_facts import end_now, facts_of, stand, sums_as_billed
 from app.operations.billing_books import Books
 from app.operations.due_lines import due_before, lines_due
-from app.operations.rate_period import RatedCharge, rate_again, result_of, totals_before
+from app.operations.rate_period import RatedCharge, rate_again, result_of
 from app.operations.settle_shared import settle_shared
-from app.storage import invoice_store, usage_store
+from app.storage import invoice_store
 from app.storage.billing_store import InstantRow
 from app.storage.invoice_store import StoredInvoice
 
@@ -228,10 +227,8 @@ def rated_again(
     issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
     found: list[tuple[BilledCharge, RatedCharge | None]] = []
     for billed in billed_charges(issued):
-        start, end = (
-            billed.first.period.start,
-            end_now(subscription, billed.first.period, billed.first.trace.get("since", "")),
-        )
+        start = billed.first.period.start
+        end = end_now(subscription, billed.first.period, billed.first.trace.get("since", ""))
         if _unchanged(connection, subscription.tenant_id, billed.last, start, end, meters):
             found.append((billed, None))
             continue
@@ -248,18 +245,9 @@ def _unchanged(
 ) -> bool:  # fmt: skip
     """True when it is sure, without rating, that nothing happened since the line was issued: not in its stretch, and
     not before it where that has a part in it."""
-    trace: dict[str, Any] = line.trace
-    if "standing" in trace or parse_instant(trace["stretch"][1]) != end:
+    mark = mark_of(line.trace)
+    assert mark is not None, "what is billed was rated"
+    if "standing" in line.trace:
         return False
-    if trace["meter"] is None:
-        return True
-    active = meters.get(trace["meter"]["key"])
-    aligned = hour_floor(start) == start and hour_floor(end) == end
-    if active is None or active.meter_id.hex != trace["meter"]["meter_id"] or not aligned:
-        return False
-    if active.looks_back:
-        before = trace["usage"].get("before")
-        if before is None or tuple(before) != totals_before(connection, active, tenant_id, start):
-            return False
-    now = usage_store.totals(connection, tenant_id=tenant_id, meter_id=active.meter_id, start=start, end=end)
-    return now == (trace["usage"]["count"], trace["usage"]["identity_sum"])
+    expected = sums_as_billed(mark, start, end, meters.get(mark.meter))
+    return expected is not None and stand(connection, tenant_id, expected)
