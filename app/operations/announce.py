@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,16 +19,19 @@ from app.storage.outbox_store import Message, Receiver
 
 def announce(
     connection: Connection, type: str, tenant_id: UUID, facts: Mapping[str, Any], *, now: datetime,
-    seller_id: UUID | None = None,
+    seller_id: UUID | None = None, listeners: Sequence[Listener] | None = None,
 ) -> None:  # fmt: skip
     """Writes the message for the endpoints that hear it; nothing at all where no endpoint asks for its type.
+    `listeners` are all that there are, where the transaction has read them.
 
     `tenant_id` is the tenant that it concerns (`NOBODY`: none), `seller_id` another one that may hear of it. `facts`
     are its `data`: ids, numbers, totals and links, JSON-ready, a few hundred bytes. A new type belongs into
     EVENT_TYPES.
     """
     assert type in EVENT_TYPES, type
-    hearing = [each for each in webhook_store.listeners(connection) if each.hears(type, (tenant_id, seller_id))]
+    if listeners is None:
+        listeners = webhook_store.listeners(connection)
+    hearing = [each for each in listeners if each.hears(type, (tenant_id, seller_id))]
     if hearing:
         message = Message(tenant_id, new_id(), type, payload_text(type, facts, now), now, seller_id)
         outbox_store.add_message(connection, message)

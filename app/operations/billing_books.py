@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Protocol
@@ -25,16 +25,36 @@ from app.domain.tax import OUT_OF_SCOPE, TaxDecision, TaxFacts, TaxRate, decide_
 from app.domain.tenants import NamedTaxRate, Tenant
 from app.observability import metrics
 from app.operations.billed_facts import Facts, facts_of
+from app.operations.issuing import Issuing, issuing_for
 from app.operations.rate_period import Billable, RatedCharge, meters_by_key, rate_billable
-from app.storage import billing_store, catalog_store, subscription_store, tenant_store, usage_store
+from app.storage import (
+    billing_store,
+    catalog_store,
+    invoice_store,
+    subscription_store,
+    tenant_store,
+    usage_store,
+)
+from app.storage.billing_store import InstantRow
+from app.storage.invoice_store import Place
 
 _NO_SELLER = "No tenant is the operator, so there is no seller: set `operator` on one tenant."
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """What closing reads of a subscription before it changes anything: facts of what was billed, billing instants, and
+    where its drafts belong."""
+
+    facts: Facts
+    instants: Sequence[InstantRow]
+    drafts: Sequence[Place]
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """What billing a subscription needs of the catalog, read inside the transaction that bills it. A period that has
-    not ended is rated up to `until`. `facts` are of what was billed, where they are known already."""
+    not ended is rated up to `until`. `ahead` is what was read ahead of the subscription itself."""
 
     subscription: Subscription
     buyer: Tenant
@@ -43,7 +63,8 @@ class Books:
     meters: dict[str, Meter]
     tax_rates: Mapping[str, NamedTaxRate]
     until: datetime | None = None
-    facts: Facts | None = None
+    ahead: Ahead | None = None
+    issuing: Issuing = field(default_factory=Issuing)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -66,10 +87,15 @@ def books_of(connection: Connection, subscription: Subscription) -> Books:
 
 
 class Desk:
-    """The books of several subscriptions: what they have in common is read once. It is good for the transaction that
-    made it, in which their rows are locked."""
+    """The books of several subscriptions, one or more: what they have in common is read once. It is good for the
+    transaction that made it, in which their rows and their tenants' accounts are locked."""
+
+    READ_AHEAD = 16
+    """Of so many together is read what is each one's own. Of all it would be for nothing where their transaction ends
+    early."""
 
     def __init__(self, connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -> None:
+        self._connection = connection
         found = subscription_store.of_tenants(connection, sorted({tenant_id for tenant_id, _ in keys}))
         self._subscriptions = {(item.tenant_id, item.subscription_id): item for item in found}
         buyers = tenant_store.find_many(connection, {tenant_id for tenant_id, _ in keys})
@@ -79,8 +105,9 @@ class Desk:
         self._versions = catalog_store.versions_by_plan(connection, sorted(plans))
         self._meters = meters_by_key(connection)
         self._tax_rates = catalog_store.tax_rates(connection)
-        asked = [self._subscriptions[key] for key in dict.fromkeys(keys) if key in self._subscriptions]
-        self._facts = facts_of(connection, asked, self._meters)
+        self._waiting = [key for key in dict.fromkeys(keys) if key in self._subscriptions]
+        self._ahead: dict[tuple[UUID, UUID], Ahead] = {}
+        self.issuing = issuing_for(connection, set(self._buyers))
 
     def books(self, tenant_id: UUID, subscription_id: UUID) -> Books:
         """Raises NotFound, or CannotBill where there is no operator."""
@@ -91,8 +118,28 @@ class Desk:
             raise CannotBill(_NO_SELLER)
         return Books(
             subscription, self._buyers[tenant_id], self._seller, self._versions, self._meters, self._tax_rates,
-            facts=self._facts[subscription_id],
+            ahead=self._taken(tenant_id, subscription_id), issuing=self.issuing,
         )  # fmt: skip
+
+    def _taken(self, tenant_id: UUID, subscription_id: UUID) -> Ahead:
+        """It is read ahead for one closing: the next of the same subscription needs what this one leaves."""
+        key = (tenant_id, subscription_id)
+        if key not in self._ahead:
+            place = self._waiting.index(key) if key in self._waiting else None
+            chosen = [key] if place is None else self._waiting[place : place + self.READ_AHEAD]
+            self._waiting = [one for one in self._waiting if one not in set(chosen)]
+            self._ahead |= _read_ahead(self._connection, [self._subscriptions[one] for one in chosen], self._meters)
+        return self._ahead.pop(key)
+
+
+def _read_ahead(
+    connection: Connection, subscriptions: Sequence[Subscription], meters: Mapping[str, Meter]
+) -> dict[tuple[UUID, UUID], Ahead]:
+    keys = [(one.tenant_id, one.subscription_id) for one in subscriptions]
+    facts = facts_of(connection, subscriptions, meters)
+    instants = billing_store.instants_by_subscription(connection, keys)
+    drafts = invoice_store.draft_places(connection, keys)
+    return {key: Ahead(facts[key[1]], instants.get(key, []), drafts[key]) for key in keys}
 
 
 def period_at(

@@ -11,17 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
 
 from app.domain.credit_notes import credited_line, left_of, taken_back
-from app.domain.drafts import NO_EDITS, Withheld, edited
-from app.domain.errors import EarlierPeriodOpen, NotFound
+from app.domain.drafts import Withheld, edited
+from app.domain.errors import EarlierPeriodOpen
 from app.domain.invoices import Invoice, InvoiceLine
 from app.domain.money import ZERO
 from app.domain.tax import summed_groups
-from app.operations.billing_books import Books, Desk, books_of
+from app.operations.billing_books import Books, Desk
 from app.operations.correct_period import Correction, credit_line, due_at
 from app.operations.due_lines import due_before, instants_through, lines_due
 from app.operations.make_drafts import (
@@ -35,9 +36,9 @@ from app.operations.make_drafts import (
     with_edits,
 )
 from app.operations.use_credit import promotional_returns
-from app.storage import billing_store, credit_store, draft_store, invoice_store, subscription_store
-from app.storage.billing_store import InstantRow
+from app.storage import billing_store, credit_store, draft_store, invoice_store
 from app.storage.catalog_snapshot import hold_version
+from app.storage.draft_store import UNTOUCHED, DraftWork
 from app.storage.invoice_store import Place, StoredInvoice
 
 
@@ -50,25 +51,14 @@ class Closed:
     withheld: Mapping[UUID, Withheld] = field(default_factory=dict)
 
 
-def open_books(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> Books:
-    """The books with the subscription's row locked. Raises NotFound, or CannotBill where there is no operator."""
+def open_desk(connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -> Desk:
+    """The books of subscriptions, one or more, with all rows locked that closing them locks but for the seller's
+    series: whoever closes some of them waits before it has anything that another waits for."""
     # The first lock, as in a change of the catalog: a meter's next revision takes away the buckets of this one.
     hold_version(connection)
-    if not billing_store.lock_subscription(connection, tenant_id, subscription_id):
-        raise NotFound("There is no such subscription.")
-    # The second: of two closes of one tenant one sees what the other leaves of its credit.
-    credit_store.lock_account(connection, tenant_id)
-    subscription = subscription_store.find_by_id(connection, tenant_id, subscription_id)
-    assert subscription is not None
-    return books_of(connection, subscription)
-
-
-def open_desk(connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -> Desk:
-    """The books of several subscriptions, all rows locked that closing them locks, in the order in which it does: so
-    that whoever closes some of them waits before it has anything that another waits for."""
-    hold_version(connection)
-    billing_store.lock_subscriptions(connection, keys)
-    credit_store.lock_accounts(connection, {tenant_id for tenant_id, _ in keys})
+    tenant_ids = billing_store.lock_subscriptions(connection, keys)
+    # The last but the series: of two closes of one tenant one sees what the other leaves of its credit.
+    credit_store.lock_accounts(connection, tenant_ids)
     return Desk(connection, keys)
 
 
@@ -77,34 +67,39 @@ def close_period(
     terms_days: int, desk: Desk | None = None,
 ) -> Closed:  # fmt: skip
     """Closes the instant, unless it is closed already. Raises EarlierPeriodOpen: a subscription's instants go in
-    order."""
+    order; NotFound, or CannotBill where there is no operator."""
     books = _books(connection, tenant_id, subscription_id, desk)
-    rows = _rows_through(connection, books, at)
+    known, new = instants_through(connection, books, at)
+    rows = [*known, *new]
     row = next((item for item in rows if item.at == at), None)
     if row is None or row.status != "open":
         return Closed(())
     earlier = due_before(books, rows, at)
+    settled: dict[datetime, Literal["billed", "passed"]] = {}
     if issue:
         if earlier:
             raise EarlierPeriodOpen("An earlier period of this subscription is not issued yet.")
         if rows[0].at < at and rows[0].status == "open":
             # Nothing was due at the start itself.
-            billing_store.settle_instant(connection, tenant_id, subscription_id, rows[0].at, "passed")
+            settled[rows[0].at] = "passed"
     lines, period = lines_due(connection, books, rows, row)
     due = due_at(connection, books, lines, rows=rows, at=at)
-    known = _discard_drafts(connection, books, lambda place: not place.slot and place.billing_at == at)
-    place = place_of(books, at, known=known)
-    edits = draft_store.find(connection, tenant_id, place.invoice_id).edits if known else NO_EDITS
-    lines = with_edits(connection, books, due.all_lines, edits, period)
+    drafts = _discard_drafts(connection, books, lambda place: not place.slot and place.billing_at == at)
+    place = place_of(books, at, known=drafts)
+    work = _work_on(connection, place, drafts)
+    lines = with_edits(connection, books, due.all_lines, work.edits, period)
     made = _Made(connection, books, issue=issue, now=now, terms_days=terms_days)
     if lines and period is not None:
-        made.save(invoice_of(connection, books, lines, period, place), place)
+        made.save(books, invoice_of(connection, books, lines, period, place), place, work)
     is_issued = issue and not made.withheld
     if not earlier:
         _credit(made, due.changes, at)
     if is_issued:
-        status = "billed" if lines else "passed"
-        billing_store.settle_instant(connection, tenant_id, subscription_id, at, status)  # type: ignore[arg-type]
+        settled[at] = "billed" if lines else "passed"
+    fresh = {item.at for item in new}
+    changed = [replace(item, status=settled.get(item.at, item.status)) for item in rows]
+    changed = [item for item in changed if item.at in settled or item.at in fresh]
+    billing_store.save_instants(connection, tenant_id, subscription_id, changed)
     return made.closed
 
 
@@ -122,13 +117,13 @@ def correct_only(
     _credit(made, found, through)
     ended = books.subscription.end is not None and bool(rows) and rows[-1].at == books.subscription.end
     if ended and all(item.status != "open" for item in rows):
-        known = _discard_drafts(connection, books, lambda place: place.credits_id is None)
-        place = place_of(books, books.subscription.end or through, slot=_slot(found), known=known)
-        edits = draft_store.find(connection, tenant_id, place.invoice_id).edits if known else NO_EDITS
+        drafts = _discard_drafts(connection, books, lambda place: place.credits_id is None)
+        place = place_of(books, books.subscription.end or through, slot=_slot(found), known=drafts)
+        work = _work_on(connection, place, drafts)
         period = due.all_lines[0].period if due.all_lines else None
-        lines = with_edits(connection, books, due.all_lines, edits, period)
+        lines = with_edits(connection, books, due.all_lines, work.edits, period)
         if lines and period is not None:
-            made.save(invoice_of(connection, books, lines, period, place), place)
+            made.save(books, invoice_of(connection, books, lines, period, place), place, work)
     return made.closed
 
 
@@ -147,8 +142,7 @@ class _Made:
     def closed(self) -> Closed:
         return Closed(tuple(self._documents), self.withheld)
 
-    def save(self, draft: Invoice, place: Place) -> None:
-        work = draft_store.find(self.connection, place.tenant_id, place.invoice_id)
+    def save(self, sides: Books, draft: Invoice, place: Place, work: DraftWork) -> None:
         draft = edited(draft, work.edits)
         why = why_withheld(self.books, draft, work)
         if not self._issue:
@@ -157,16 +151,22 @@ class _Made:
             self.withheld[place.invoice_id] = why
         self._documents.append(
             save_document(
-                self.connection, draft, place, issue=self._issue and why is None, now=self._now,
+                self.connection, sides, draft, place, issue=self._issue and why is None, now=self._now,
                 terms_days=self._terms_days,
             )
         )  # fmt: skip
 
 
 def _books(connection: Connection, tenant_id: UUID, subscription_id: UUID, desk: Desk | None) -> Books:
-    return (
-        open_books(connection, tenant_id, subscription_id) if desk is None else desk.books(tenant_id, subscription_id)
-    )
+    own = open_desk(connection, [(tenant_id, subscription_id)]) if desk is None else desk
+    return own.books(tenant_id, subscription_id)
+
+
+def _work_on(connection: Connection, place: Place, drafts: Mapping[UUID | None, UUID]) -> DraftWork:
+    """What people did to the draft that the document takes the place of."""
+    if place.invoice_id not in drafts.values():
+        return UNTOUCHED
+    return draft_store.find(connection, place.tenant_id, place.invoice_id)
 
 
 def _slot(found: Sequence[Correction]) -> str:
@@ -182,17 +182,10 @@ def _slot(found: Sequence[Correction]) -> str:
     return f"correction-{digest.hexdigest()}"
 
 
-def _rows_through(connection: Connection, books: Books, at: datetime) -> list[InstantRow]:
-    """The subscription's instants as rows, written up to the one after `at`."""
-    known, new = instants_through(connection, books, at)
-    billing_store.save_instants(connection, books.subscription.tenant_id, books.subscription.subscription_id, new)
-    return [*known, *new]
-
-
 def _credit(made: _Made, found: Sequence[Correction], at: datetime) -> None:
     """One credit note for each document that gives something back."""
     connection, books = made.connection, made.books
-    known = _discard_drafts(connection, books, lambda place: place.credits_id is not None)
+    drafts = _discard_drafts(connection, books, lambda place: place.credits_id is not None)
     lines: dict[UUID, list[InvoiceLine]] = {}
     originals: dict[UUID, StoredInvoice] = {}
     for item in found:
@@ -205,7 +198,8 @@ def _credit(made: _Made, found: Sequence[Correction], at: datetime) -> None:
         original = originals[invoice_id]
         slot = f"{_slot(found)}-{invoice_id.hex}"
         sides = sides_of(connection, original.place)
-        place = place_of(replace(books, seller=sides.seller), at, slot=slot, credits_id=invoice_id, known=known)
+        own = replace(books, seller=sides.seller)
+        place = place_of(own, at, slot=slot, credits_id=invoice_id, known=drafts)
         earlier = invoice_store.notes_on(connection, original.place.tenant_id, invoice_id)
         note_lines = _with_gifts_taken_back(original, earlier, note_lines)
         note = document_of(
@@ -213,7 +207,7 @@ def _credit(made: _Made, found: Sequence[Correction], at: datetime) -> None:
             allowances=promotional_returns(original, earlier, note_lines),
             credited=summed_groups(group for stored in earlier for group in stored.invoice.tax),
         )  # fmt: skip
-        made.save(note, place)
+        made.save(own, note, place, _work_on(connection, place, drafts))
 
 
 def _with_gifts_taken_back(
@@ -237,10 +231,10 @@ def _discard_drafts(
     connection: Connection, books: Books, is_wanted: Callable[[Place], bool]
 ) -> dict[UUID | None, UUID]:
     """Deletes the drafts that are computed anew; their ids, by the document that each credits."""
-    tenant_id, subscription_id = books.subscription.tenant_id, books.subscription.subscription_id
+    assert books.ahead is not None, "who closes has a desk"
     ids: dict[UUID | None, UUID] = {}
-    for stored in invoice_store.drafts_of_subscription(connection, tenant_id, subscription_id):
-        if is_wanted(stored.place):
-            invoice_store.delete_draft(connection, tenant_id, stored.place.invoice_id)
-            ids[stored.place.credits_id] = stored.place.invoice_id
+    for place in books.ahead.drafts:
+        if is_wanted(place):
+            invoice_store.delete_draft(connection, place.tenant_id, place.invoice_id)
+            ids[place.credits_id] = place.invoice_id
     return ids

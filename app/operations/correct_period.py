@@ -128,7 +128,8 @@ def due_at(
 ) -> DueAt:  # fmt: skip
     """What is due at the instant, with what charges have in common settled. Of several drafts the first has the
     changes: what it bills and credits the others need not. The subscription's row is locked."""
-    facts = books.facts or facts_of(connection, [books.subscription], books.meters)[books.subscription.subscription_id]
+    own = books.subscription
+    facts = facts_of(connection, [own], books.meters)[own.subscription_id] if books.ahead is None else books.ahead.facts
     if facts.is_untouched and not facts.is_given and not any(shares(line.trace) for line in lines):
         return DueAt(list(lines), [], [], [])
     earlier = due_before(books, rows, at)

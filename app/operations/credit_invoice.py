@@ -25,7 +25,7 @@ from app.domain.tax import summed_groups
 from app.operations.billed_charges import billed_charges
 from app.operations.billing_books import books_of, buyer_of, seller_of
 from app.operations.correct_period import Correction, difference_line, due_at
-from app.operations.make_drafts import invoice_of, reference_to, save_document, sides_of
+from app.operations.make_drafts import Sides, invoice_of, reference_to, save_document, sides_of
 from app.operations.rate_period import result_of, result_to_trace
 from app.operations.use_credit import promotional_returns
 from app.storage import billing_store, credit_store, invoice_store, subscription_store
@@ -76,8 +76,9 @@ def _credit(
             if note.place.slot != note_place.slot:
                 raise Conflict("This Idempotency-Key was sent before, with another credit note.")
             return Credited(note, _reissued(connection, note), False)
-    draft = _draft(connection, original, notes, wish, note_place)
-    issued = save_document(connection, draft, note_place, issue=True, now=now, terms_days=terms_days)
+    sides = sides_of(connection, note_place)
+    draft = _draft(connection, sides, original, notes, wish, note_place)
+    issued = save_document(connection, sides, draft, note_place, issue=True, now=now, terms_days=terms_days)
     if not wish.reissue:
         return Credited(issued, None, True)
     again = _reissue(connection, original, issued, now=now, terms_days=terms_days)
@@ -105,8 +106,9 @@ def _digest(text: str) -> str:
 
 
 def _draft(
-    connection: Connection, original: StoredInvoice, notes: Sequence[StoredInvoice], wish: CreditWish, place: Place
-) -> Invoice:
+    connection: Connection, sides: Sides, original: StoredInvoice, notes: Sequence[StoredInvoice], wish: CreditWish,
+    place: Place,
+) -> Invoice:  # fmt: skip
     """The credit note, with the parties as they are now."""
     invoice = original.invoice
     lines = credit_lines(invoice, [note.invoice for note in notes], wish)
@@ -118,7 +120,6 @@ def _draft(
         numbered, invoice.currency, allowances=allowances,
         credited=summed_groups(group for note in notes for group in note.invoice.tax),
     )  # fmt: skip
-    sides = sides_of(connection, place)
     return replace(
         invoice, id=public_id("inv", place.tenant_id, place.invoice_id), type="credit_note", status="draft",
         seller=seller_of(sides.seller), buyer=buyer_of(sides.buyer), lines=numbered, net=net, tax=groups, total=total,
@@ -163,10 +164,11 @@ def _reissue(
     if not lines:
         return None
     own = replace(place, invoice_id=new_id(), slot=f"{REISSUE}{note.place.invoice_id.hex}")
-    draft = invoice_of(connection, sides_of(connection, place), lines, original.invoice.period, own, original=original)
+    sides = sides_of(connection, place)
+    draft = invoice_of(connection, sides, lines, original.invoice.period, own, original=original)
     remarks, order = Remarks(note=original.invoice.remarks.note), original.invoice.purchase_order
     again = replace(draft, remarks=remarks, purchase_order=order)
-    return save_document(connection, again, own, issue=True, now=now, terms_days=terms_days)
+    return save_document(connection, sides, again, own, issue=True, now=now, terms_days=terms_days)
 
 
 def _lines_again(connection: Connection, original: StoredInvoice) -> list[InvoiceLine]:

@@ -22,7 +22,12 @@ from app.storage.invoice_store import BilledStretch
 
 def instants_through(connection: Connection, books: Books, at: datetime) -> tuple[list[InstantRow], list[InstantRow]]:
     """The subscription's instants that are kept, and those that follow, up to the first after `at`."""
-    known = billing_store.instants(connection, books.subscription.tenant_id, books.subscription.subscription_id)
+    own = books.subscription
+    known = (
+        billing_store.instants(connection, own.tenant_id, own.subscription_id)
+        if books.ahead is None
+        else list(books.ahead.instants)
+    )
     instants = extend_instants(
         [item.instant for item in known], books.subscription, books.versions, zone=books.zone, until=at
     )
@@ -68,12 +73,15 @@ def _not_billed_yet(
     is_start_without_invoice = position == 1 and not charges_at_start(books.subscription, books.versions)
     # The invoice of an instant that is still open will carry what is due in advance from there on.
     timing = None if previous.status != "open" or is_start_without_invoice else "arrears"
-    subscription = books.subscription
-    billed = invoice_store.billed_stretches(
-        connection, subscription.tenant_id, subscription.subscription_id, after=previous.at
+    own, due = books.subscription, billables(books, before, timing)
+    is_fixed_due = any(item.charge.meter is None for item in due)
+    billed = (
+        invoice_store.billed_stretches(connection, own.tenant_id, own.subscription_id, after=previous.at)
+        if is_fixed_due
+        else []
     )
     found: list[Billable] = []
-    for item in billables(books, before, timing):
+    for item in due:
         covered = [] if item.charge.meter is not None else [one.stretch for one in billed if _covers(one, item)]
         found += [replace(item, stretch=gap) for gap in gaps(item.stretch, covered)]
     return found

@@ -20,29 +20,34 @@ from app.domain.terms import due_on
 from app.operations.announce import announce
 from app.operations.choose_order import with_purchase_order
 from app.operations.declare_tax import with_accounting_tax
+from app.operations.issuing import Issuing
 from app.operations.mail_document import mail_issued
 from app.operations.use_credit import book_coupons, book_issued
-from app.storage import invoice_store, tenant_store
+from app.storage import invoice_store
 from app.storage.invoice_store import SeriesState, StoredInvoice
 from app.wire.announcements import document_facts
 
 
-def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, terms_days: int) -> StoredInvoice:
-    """The issued document. The seller's series are locked until the caller commits: no gap, no double, in order.
+def issue_draft(
+    connection: Connection, draft: StoredInvoice, issuing: Issuing, *, seller: Tenant, buyer: Tenant, now: datetime,
+    terms_days: int,
+) -> StoredInvoice:  # fmt: skip
+    """The issued document, of a draft that is not kept. The seller's series are locked until the caller commits: no
+    gap, no double, in order. The buyer's account is locked.
 
     `issued_at` is never before that of the document before it; year and month of the number are the seller's local
     ones. Raises AmountsDisagree.
     """
     place = draft.place
-    seller, buyer = (tenant_store.find_by_id(connection, own) for own in (place.seller_id, place.tenant_id))
-    assert seller is not None and buyer is not None
+    assert (seller.tenant_id, buyer.tenant_id) == (place.seller_id, place.tenant_id)
     name, pattern = seller.numbering.series_of(draft.invoice.type)
-    series = invoice_store.lock_series(connection, place.seller_id, name)
+    series = issuing.end_of(connection, place.seller_id, name)
     issued_at = max(now, series.last_issued_at or now)
     day = local_date(issued_at, ZoneInfo(seller.time_zone))
     # A clock that steps back over New Year must not reopen last year's numbers.
     numbered_on = day if day.year >= series.year else date(series.year, 1, 1)
-    sequence = invoice_store.stem_counter(connection, place.seller_id, stem_of(pattern, numbered_on)) + 1
+    stem = stem_of(pattern, numbered_on)
+    sequence = issuing.given(connection, place.seller_id, stem) + 1
     due_date = draft.invoice.due_date
     if due_date is None or due_date < day:
         due_date = _due_date(draft, buyer, seller, day=day, terms_days=terms_days)
@@ -56,13 +61,16 @@ def issue_draft(connection: Connection, draft: StoredInvoice, *, now: datetime, 
     issued = replace(numbered, hash=content_hash(numbered))
     refuse_disagreements(issued)
     moved = SeriesState(numbered_on.year, sequence, series.total + 1, issued.hash, issued_at)
-    invoice_store.save_issued(connection, issued, place, moved, series=name)
+    invoice_store.save_issued(connection, issued, place, moved, series=name, now=now)
+    issuing.moved(place.seller_id, name, stem, moved)
     stored = StoredInvoice(issued, place, moved.total)
     book_coupons(connection, stored, now=issued_at)
-    paid = book_issued(connection, stored, now=issued_at)
+    if place.credits_id is not None:
+        issuing.disturb(place.tenant_id)
+    paid = book_issued(connection, stored, is_idle=issuing.is_idle(place.tenant_id), now=issued_at)
     announce(
         connection, f"{issued.type}.issued", place.tenant_id, document_facts(issued), now=issued_at,
-        seller_id=place.seller_id,
+        seller_id=place.seller_id, listeners=issuing.listeners(connection),
     )  # fmt: skip
     done = StoredInvoice(replace(issued, paid=paid), place, moved.total)
     mail_issued(connection, done, buyer, now=issued_at)

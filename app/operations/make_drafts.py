@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -25,6 +25,7 @@ from app.domain.tax import TaxGroup, mixes_scopes
 from app.domain.tenants import NamedTaxRate, Tenant
 from app.operations.billing_books import Books, buyer_of, said_to_buyer, seller_of, tax_of
 from app.operations.issue_invoice import issue_draft
+from app.operations.issuing import Issuing
 from app.operations.use_credit import promotional_uses
 from app.storage import catalog_store, draft_store, invoice_store, tenant_store
 from app.storage.draft_store import DraftWork
@@ -50,6 +51,7 @@ class Sides:
     seller: Tenant
     buyer: Tenant
     tax_rates: Mapping[str, NamedTaxRate]
+    issuing: Issuing = field(default_factory=Issuing)
 
     @property
     def currency(self) -> str:
@@ -96,7 +98,7 @@ def invoice_of(
     owed to the buyer, for an invoice is never negative."""
     if sum((line.amount for line in lines), ZERO) < 0:
         return document_of(sides, "credit_note", [turned(line) for line in lines], period, place, original=original)
-    uses = promotional_uses(
+    uses = () if sides.issuing.is_idle(place.tenant_id) else promotional_uses(
         connection, place.tenant_id, lines, currency=sides.currency, at=place.billing_at
     )  # fmt: skip
     return document_of(sides, "invoice", lines, period, place, original=original, allowances=uses)
@@ -141,12 +143,17 @@ def reference_to(invoice: Invoice) -> Reference:
 
 
 def save_document(
-    connection: Connection, draft: Invoice, place: Place, *, issue: bool, now: datetime, terms_days: int
-) -> StoredInvoice:
-    """The draft as it was saved, or issued where that is asked."""
-    invoice_store.save_draft(connection, draft, place, now)
+    connection: Connection, sides: Books | Sides, draft: Invoice, place: Place, *, issue: bool, now: datetime,
+    terms_days: int,
+) -> StoredInvoice:  # fmt: skip
+    """The draft as it was saved, or issued where that is asked; none of its id is kept."""
     stored = StoredInvoice(draft, place, None)
-    return issue_draft(connection, stored, now=now, terms_days=terms_days) if issue else stored
+    if issue:
+        return issue_draft(
+            connection, stored, sides.issuing, seller=sides.seller, buyer=sides.buyer, now=now, terms_days=terms_days
+        )
+    invoice_store.save_draft(connection, draft, place, now)
+    return stored
 
 
 def note_grace(connection: Connection, sides: Books | Sides, place: Place, now: datetime) -> None:
@@ -155,10 +162,11 @@ def note_grace(connection: Connection, sides: Books | Sides, place: Place, now: 
         draft_store.note_made(connection, place.tenant_id, place.invoice_id, now)
 
 
-def written_draft(connection: Connection, stored: StoredInvoice) -> tuple[Invoice, Withheld | None]:
+def written_draft(
+    connection: Connection, sides: Sides, stored: StoredInvoice
+) -> tuple[Invoice, Withheld | None]:  # fmt: skip
     """A document of no subscription as its edits say, and why it may not be issued."""
     place, period = stored.place, stored.invoice.period
-    sides = sides_of(connection, place)
     work = draft_store.find(connection, place.tenant_id, place.invoice_id)
     lines = with_edits(connection, sides, (), work.edits, period)
     draft = edited(invoice_of(connection, sides, lines, period, place), work.edits)

@@ -218,6 +218,7 @@ def _in_one(
             except BillingError as error:
                 result = error.detail
                 failed.add(one.subscription_id)
+                desk.issuing.forget_numbers()
         made.append((one, result, time.perf_counter() - began))
         if time.monotonic() > until:  # others wait for what is locked here
             break

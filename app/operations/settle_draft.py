@@ -22,7 +22,7 @@ from app.domain.ids import NOBODY
 from app.domain.periods import local_date
 from app.domain.terms import latest_due
 from app.operations.close_period import Closed, close_period, correct_only
-from app.operations.make_drafts import save_document, written_draft
+from app.operations.make_drafts import save_document, sides_of, written_draft
 from app.storage import billing_store, catalog_store, credit_store, draft_store, invoice_store, tenant_store
 from app.storage.catalog_snapshot import hold_version
 from app.storage.database import Database
@@ -184,9 +184,13 @@ def _computed(connection: Connection, draft: StoredInvoice, *, issue: bool, now:
     place = draft.place
     key = (place.tenant_id, place.subscription_id)
     if place.subscription_id == NOBODY:
-        made, why = written_draft(connection, draft)
+        sides = sides_of(connection, place)
+        made, why = written_draft(connection, sides, draft)
         withheld = issue and why is not None
-        saved = save_document(connection, made, place, issue=issue and not withheld, now=now, terms_days=terms_days)
+        invoice_store.delete_draft(connection, place.tenant_id, place.invoice_id)
+        saved = save_document(
+            connection, sides, made, place, issue=issue and not withheld, now=now, terms_days=terms_days
+        )
         return Closed((saved,), {place.invoice_id: why} if withheld and why is not None else {})
     if place.slot:
         return correct_only(connection, *key, through=place.billing_at, issue=issue, now=now, terms_days=terms_days)

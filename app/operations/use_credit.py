@@ -58,16 +58,15 @@ def _nets(lines: Sequence[InvoiceLine], currency: str) -> list[tuple[TaxRate, De
     return [(TaxRate(group.category, group.rate), group.base) for group in groups]
 
 
-def book_issued(connection: Connection, issued: StoredInvoice, *, now: datetime) -> Decimal:
+def book_issued(connection: Connection, issued: StoredInvoice, *, is_idle: bool, now: datetime) -> Decimal:
     """Books every use of credit by a document that was issued in this transaction; what prepaid balance and money on
-    account paid of it."""
+    account paid of it. The account is locked; nothing is open on it where it `is_idle`."""
     place = issued.place
-    credit_store.lock_account(connection, place.tenant_id)
     moves = [_move(place, use) for use in issued.invoice.allowances] + _unit_moves(issued)
     credit_store.book(connection, place.tenant_id, moves, now)
     if place.credits_id is not None:
         _return_paid(connection, issued, now)
-    if issued.invoice.type != "invoice":
+    if issued.invoice.type != "invoice" or is_idle:
         return ZERO
     paid = pay_from_balance(connection, issued, issued.invoice.total, now=now)
     return paid + pay_from_account(connection, place.tenant_id, place.invoice_id, now=now)

@@ -107,10 +107,10 @@ def _make(
         raise InvalidInput.at("#/lines", "an invoice is not negative: credit the one that billed too much")
     draft_store.save_edits(connection, place.tenant_id, place.invoice_id, edits)
     empty = StoredInvoice(_empty(connection, place, period), place, None)
-    draft, why = written_draft(connection, empty)
+    draft, why = written_draft(connection, sides, empty)
     if wish.issue and why is not None:
         raise refusal(StoredInvoice(draft, place, None), why)
-    saved = save_document(connection, draft, place, issue=wish.issue, now=now, terms_days=terms_days)
+    saved = save_document(connection, sides, draft, place, issue=wish.issue, now=now, terms_days=terms_days)
     if wish.issue:
         return saved
     note_grace(connection, sides, place, now)

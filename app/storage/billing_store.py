@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.periods import BillingInstant
 from app.storage.tables import billing_instants, billing_runs, subscriptions
-from app.storage.upserts import insert_missing
+from app.storage.upserts import put
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,15 @@ def lock_subscription(connection: Connection, tenant_id: UUID, subscription_id: 
     return connection.execute(query).first() is not None
 
 
-def lock_subscriptions(connection: Connection, keys: Collection[tuple[UUID, UUID]]) -> None:
-    """The same for several, (tenant, subscription) each: their rows are locked in one order, whoever asks."""
-    query = sa.select(subscriptions.c.subscription_id).where(
+def lock_subscriptions(connection: Connection, keys: Collection[tuple[UUID, UUID]]) -> set[UUID]:
+    """The same for several, (tenant, subscription) each: their rows are locked in one order, whoever asks. The tenants
+    of those that there are."""
+    query = sa.select(subscriptions.c.tenant_id).where(
         subscriptions.c.tenant_id.in_(sorted({key[0] for key in keys})),
         subscriptions.c.subscription_id.in_(sorted({key[1] for key in keys})),
     )
     query = query.order_by(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
-    connection.execute(query.with_for_update()).all()
+    return set(connection.execute(query.with_for_update()).scalars())
 
 
 def instants(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> list[InstantRow]:
@@ -83,7 +84,7 @@ def instants_by_subscription(
 
 
 def save_instants(connection: Connection, tenant_id: UUID, subscription_id: UUID, rows: Sequence[InstantRow]) -> None:
-    """Writes those that are not there; the ones that are stay as they are."""
+    """Writes them, with their status where they are there already. The subscription's row is locked."""
     values = [
         {
             "tenant_id": tenant_id, "subscription_id": subscription_id, "at": row.at, "local_date": row.local_date,
@@ -91,21 +92,7 @@ def save_instants(connection: Connection, tenant_id: UUID, subscription_id: UUID
         }
         for row in rows
     ]  # fmt: skip
-    insert_missing(connection, billing_instants, values)
-
-
-def settle_instant(
-    connection: Connection, tenant_id: UUID, subscription_id: UUID, at: datetime, status: Literal["billed", "passed"]
-) -> None:
-    connection.execute(
-        billing_instants.update()
-        .where(
-            billing_instants.c.tenant_id == tenant_id,
-            billing_instants.c.subscription_id == subscription_id,
-            billing_instants.c.at == at,
-        )
-        .values(status=status)
-    )
+    put(connection, billing_instants, values, changing="status")
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,14 @@ def open_grants(connection: Connection, tenant_id: UUID, kind: CreditKind, *, me
     return [_grant(row) for row in connection.execute(query.order_by(credit_grants.c.grant_id)).mappings()]
 
 
+def tenants_with_open(connection: Connection, tenant_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the tenants that have something left of a grant, of whatever kind."""
+    query = sa.select(credit_grants.c.tenant_id).where(
+        credit_grants.c.tenant_id.in_(tenant_ids), credit_grants.c.open.is_(True)
+    )
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def tenants_with_units(connection: Connection, tenant_ids: Sequence[UUID]) -> set[UUID]:
     """Those of the tenants that have something left of a grant of units."""
     query = sa.select(credit_grants.c.tenant_id).where(

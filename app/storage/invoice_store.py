@@ -74,24 +74,29 @@ def invoice_public_id(place: Place) -> str:
     return public_id("inv", place.tenant_id, place.invoice_id)
 
 
-def save_draft(connection: Connection, invoice: Invoice, place: Place, now: datetime) -> None:
-    """Writes the draft and its lines in place of the one with the same id."""
-    delete_draft(connection, place.tenant_id, place.invoice_id)
+def save_draft(connection: Connection, draft: Invoice, place: Place, now: datetime) -> None:
+    """Writes the draft and its lines; there is none with its id."""
+    _insert(connection, draft, place, now, series="", sequence=None)
+
+
+def _insert(
+    connection: Connection, invoice: Invoice, place: Place, now: datetime, *, series: str, sequence: int | None
+) -> None:
     period = invoice.period
-    connection.execute(
-        invoices.insert().values(
-            tenant_id=place.tenant_id, invoice_id=place.invoice_id, type=invoice.type, status="draft",
-            seller_id=place.seller_id, seller=_kept_text(keep_party(invoice.seller)),
-            buyer=_kept_text(keep_party(invoice.buyer)),
-            currency=invoice.currency, language=invoice.language, time_zone=invoice.time_zone,
-            period_start=period.start, period_end=period.end, net=invoice.net, tax=_tax_text(invoice.tax),
-            total=invoice.total, subscription_id=place.subscription_id, billing_at=place.billing_at, slot=place.slot,
-            credits_id=place.credits_id, references=_references_text(invoice.references), created_at=now,
-            allowances=_allowances_text(invoice.allowances), remarks=_remarks_text(invoice.remarks),
-            purchase_order=invoice.purchase_order, details=_details_text(keep_details(invoice)),
-            due_date=invoice.due_date,
-        )
-    )  # fmt: skip
+    row = {
+        "tenant_id": place.tenant_id, "invoice_id": place.invoice_id, "type": invoice.type, "status": invoice.status,
+        "seller_id": place.seller_id, "seller": _kept_text(keep_party(invoice.seller)),
+        "buyer": _kept_text(keep_party(invoice.buyer)), "currency": invoice.currency, "language": invoice.language,
+        "time_zone": invoice.time_zone, "period_start": period.start, "period_end": period.end, "net": invoice.net,
+        "tax": _tax_text(invoice.tax), "total": invoice.total, "series": series, "number": invoice.number,
+        "sequence": sequence, "issued_at": invoice.issued_at, "due_date": invoice.due_date, "hash": invoice.hash,
+        "previous_hash": invoice.previous_hash, "subscription_id": place.subscription_id,
+        "billing_at": place.billing_at, "slot": place.slot, "credits_id": place.credits_id,
+        "references": _references_text(invoice.references), "created_at": now,
+        "allowances": _allowances_text(invoice.allowances), "remarks": _remarks_text(invoice.remarks),
+        "purchase_order": invoice.purchase_order, "details": _details_text(keep_details(invoice)),
+    }  # fmt: skip
+    connection.execute(invoices.insert(), row)
     rows = [_line_values(place, position, line) for position, line in enumerate(invoice.lines, 1)]
     if rows:
         connection.execute(invoice_lines.insert(), rows)
@@ -187,21 +192,11 @@ def stems_of(connection: Connection, seller_id: UUID) -> dict[str, int]:
 
 
 def save_issued(
-    connection: Connection, issued: Invoice, place: Place, state: SeriesState, *, series: str = MAIN_SERIES
+    connection: Connection, issued: Invoice, place: Place, state: SeriesState, *, series: str, now: datetime
 ) -> None:
-    """Turns the draft into the issued document, and moves its series and the stem of its number on."""
-    connection.execute(
-        invoices.update()
-        .where(
-            invoices.c.tenant_id == place.tenant_id, invoices.c.invoice_id == place.invoice_id,
-            invoices.c.status == "draft",
-        )
-        .values(
-            status="issued", series=series, number=issued.number, sequence=state.total, issued_at=issued.issued_at,
-            due_date=issued.due_date, hash=issued.hash, previous_hash=issued.previous_hash,
-            purchase_order=issued.purchase_order, details=_details_text(keep_details(issued)),
-        )
-    )  # fmt: skip
+    """Writes the issued document and its lines, and moves its series and the stem of its number on; there is no draft
+    with its id."""
+    _insert(connection, issued, place, now, series=series, sequence=state.total)
     connection.execute(
         number_series.update()
         .where(number_series.c.tenant_id == place.seller_id, number_series.c.series == series)
@@ -240,12 +235,20 @@ def drafted_at(connection: Connection, place: Place) -> datetime:
     return found
 
 
-def drafts_of_subscription(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> list[StoredInvoice]:
-    """The subscription's drafts, oldest billing instant first."""
-    query = sa.select(invoices).where(
-        invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == subscription_id, invoices.c.status == "draft"
-    )
-    return _stored(connection, query.order_by(invoices.c.billing_at, invoices.c.slot))
+def draft_places(connection: Connection, keys: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], list[Place]]:
+    """Where the drafts of these subscriptions belong, oldest billing instant first."""
+    query = sa.select(
+        invoices.c.tenant_id, invoices.c.invoice_id, invoices.c.seller_id, invoices.c.subscription_id,
+        invoices.c.billing_at, invoices.c.slot, invoices.c.credits_id,
+    ).where(
+        invoices.c.tenant_id.in_(sorted({tenant_id for tenant_id, _ in keys})),
+        invoices.c.subscription_id.in_(sorted({subscription_id for _, subscription_id in keys})),
+        invoices.c.status == "draft",
+    )  # fmt: skip
+    found: dict[tuple[UUID, UUID], list[Place]] = {key: [] for key in keys}
+    for row in connection.execute(query.order_by(invoices.c.billing_at, invoices.c.slot)):
+        found[row.tenant_id, row.subscription_id].append(Place(*row))
+    return found
 
 
 def drafts_of_parties(connection: Connection, tenant_ids: Sequence[UUID]) -> list[StoredInvoice]:

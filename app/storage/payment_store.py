@@ -81,6 +81,12 @@ def has_open(connection: Connection, tenant_id: UUID) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
+def tenants_with_open(connection: Connection, tenant_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the tenants that have money on account."""
+    query = sa.select(payments.c.tenant_id).where(payments.c.tenant_id.in_(tenant_ids), payments.c.open.is_(True))
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def of_tenants(connection: Connection, tenant_ids: Sequence[UUID], *, paid_by: date | None = None) -> list[Payment]:
     """All payments of these tenants; those made by the day, where one is named."""
     query = sa.select(payments).where(payments.c.tenant_id.in_(sorted(tenant_ids)))

@@ -16,6 +16,14 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str
         connection.execute(_insert(connection, table), list(rows))
 
 
+def put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, changing: str) -> None:
+    """Writes the rows; of those whose keys are there this column changes."""
+    if rows:
+        inserted = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
+        changes = {changing: inserted.excluded[changing]}
+        connection.execute(inserted.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes), rows)
+
+
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """True where the row was written; False where one of its key was there, which stays as it is."""
     # Of an insert the drivers do not all say how many rows there were.

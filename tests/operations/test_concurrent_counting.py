@@ -18,7 +18,7 @@ from app.domain.ids import new_id
 from app.domain.periods import Period
 from app.operations import catch_up_meters
 from app.operations.audit_books import audit_books
-from app.operations.close_period import open_books
+from app.operations.close_period import open_desk
 from app.operations.ingest_events import Post, ingest_events
 from app.operations.put_meter import put_meter
 from app.operations.put_tenant import put_tenant
@@ -147,7 +147,8 @@ def test_a_meter_is_not_exchanged_while_a_period_is_closed_by_it(postgresql_data
 
     switching = threading.Thread(target=catch_up)
     with database.engine.begin() as connection:
-        books = open_books(connection, subscription.tenant_id, subscription.subscription_id)
+        key = (subscription.tenant_id, subscription.subscription_id)
+        books = open_desk(connection, [key]).books(*key)
         switching.start()
         switching.join(1)  # time for the switch to come, and to wait
         stretch = Period(subscription.start, NOW)
