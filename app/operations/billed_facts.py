@@ -6,7 +6,7 @@ their buckets, and nothing else of what they were billed is read. Where that doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -43,41 +43,46 @@ def facts_of(
     given = credit_store.tenants_with_units(connection, tenant_ids) | coupon_store.tenants_with_open(
         connection, tenant_ids
     )
+    expected = {
+        item.subscription_id: _expected(item, marked[item.tenant_id, item.subscription_id], meters)
+        for item in subscriptions
+    }  # fmt: skip
+    changed = _changed(connection, [one for sums in expected.values() for one in sums or ()])
     return {
-        item.subscription_id: Facts(
-            _is_untouched(connection, item, marked[item.tenant_id, item.subscription_id], meters),
-            item.tenant_id in given,
-        )
+        item.subscription_id: Facts(_stand(expected[item.subscription_id], changed), item.tenant_id in given)
         for item in subscriptions
     }  # fmt: skip
 
 
-def _is_untouched(
-    connection: Connection, subscription: Subscription, lines: Sequence[MarkedLine], meters: Mapping[str, Meter]
-) -> bool:
+def _expected(
+    subscription: Subscription, lines: Sequence[MarkedLine], meters: Mapping[str, Meter]
+) -> list[Sums] | None:  # fmt: skip
+    """What must still be as it was for all lines to stand; None where sums of buckets cannot tell."""
     first: dict[tuple[datetime, str, str, str], MarkedLine] = {}
     last: dict[tuple[datetime, str, str, str], Mark] = {}
     for line in lines:
         if not line.mark.is_plain:
-            return False
+            return None
         key = (line.period.start, line.charge, line.mark.since, line.mark.meter)
         first.setdefault(key, line)
         last[key] = line.mark
     expected: list[Sums] = []
     for key, mark in last.items():
         end = end_now(subscription, first[key].period, mark.since)
-        sums = sums_as_billed(mark, key[0], end, meters.get(mark.meter))
+        sums = sums_as_billed(subscription.tenant_id, mark, key[0], end, meters.get(mark.meter))
         if sums is None:
-            return False
+            return None
         expected += sums
-    return stand(connection, subscription.tenant_id, expected)
+    return expected
 
 
 Sums = tuple[Range, tuple[int, int]]
 """A range of buckets, with the count and identity sum that it had when a line was issued."""
 
 
-def sums_as_billed(mark: Mark, start: datetime, end: datetime, meter: Meter | None) -> list[Sums] | None:
+def sums_as_billed(
+    tenant_id: UUID, mark: Mark, start: datetime, end: datetime, meter: Meter | None
+) -> list[Sums] | None:  # fmt: skip
     """What must still be as it was for a line over [start, end) to stand: its stretch, and what lies before it where
     that has a part in it. None where sums of buckets cannot tell; `meter` is the active revision, if there is one."""
     if end != mark.end:
@@ -87,18 +92,27 @@ def sums_as_billed(mark: Mark, start: datetime, end: datetime, meter: Meter | No
     is_aligned = hour_floor(start) == start and hour_floor(end) == end
     if meter is None or meter.meter_id != mark.meter_id or not is_aligned:
         return None
-    own = ((mark.meter_id, start, end), (mark.count, mark.identity_sum))
+    own = ((tenant_id, mark.meter_id, start, end), (mark.count, mark.identity_sum))
     if not meter.looks_back:
         return [own]
     if mark.before is None:
         return None
-    return [((mark.meter_id, hour_floor(reach_of(meter, start)), start), mark.before), own]
+    return [((tenant_id, mark.meter_id, hour_floor(reach_of(meter, start)), start), mark.before), own]
 
 
-def stand(connection: Connection, tenant_id: UUID, expected: Sequence[Sums]) -> bool:
+def all_stand(connection: Connection, expected: Sequence[Sums]) -> bool:
     """True where all of the sums are as they were."""
-    found = usage_store.totals_of_ranges(connection, tenant_id, [one for one, _ in expected])
-    return found == [totals for _, totals in expected]
+    return not _changed(connection, expected)
+
+
+def _changed(connection: Connection, expected: Sequence[Sums]) -> set[Sums]:
+    """Those of the sums that are no longer as they were."""
+    found = usage_store.totals_of_ranges(connection, [one for one, _ in expected])
+    return {one for one, totals in zip(expected, found, strict=True) if one[1] != totals}
+
+
+def _stand(expected: Sequence[Sums] | None, changed: Set[Sums]) -> bool:
+    return expected is not None and changed.isdisjoint(expected)
 
 
 def end_now(subscription: Subscription, period: Period, since: str) -> datetime:

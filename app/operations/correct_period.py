@@ -26,7 +26,7 @@ from app.domain.periods import local_date
 from app.domain.rating.results import Result, difference, split_credit
 from app.domain.subscriptions import Subscription
 from app.operations.billed_charges import BilledCharge, billed_charges
-from app.operations.billed_facts import end_now, facts_of, stand, sums_as_billed
+from app.operations.billed_facts import all_stand, end_now, facts_of, sums_as_billed
 from app.operations.billing_books import Books
 from app.operations.due_lines import due_before, lines_due
 from app.operations.rate_period import RatedCharge, rate_again, result_of
@@ -250,5 +250,5 @@ def _unchanged(
     assert mark is not None, "what is billed was rated"
     if "standing" in line.trace:
         return False
-    expected = sums_as_billed(mark, start, end, meters.get(mark.meter))
-    return expected is not None and stand(connection, tenant_id, expected)
+    expected = sums_as_billed(tenant_id, mark, start, end, meters.get(mark.meter))
+    return expected is not None and all_stand(connection, expected)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.domain.aggregation import Bucket, BucketKey, Fold, Last
 from app.domain.events import microseconds
+from app.domain.ids import name_of
 from app.domain.meters import Aggregation, Kept, Meter
 from app.domain.periods import Period, hour_at, hour_floor
 from app.storage import packed_arrays
@@ -307,50 +308,61 @@ def totals(
     return int(row[0]), int(row[1])
 
 
-Range = tuple[UUID, datetime, datetime]
-"""A meter's revision, and [start, end) by the starts of its buckets."""
+Range = tuple[UUID, UUID, datetime, datetime]
+"""A tenant, a meter's revision, and [start, end) by the starts of its buckets."""
 
-_ONE_RANGE = (
-    "SELECT coalesce(sum(count), 0), coalesce(sum(identity_sum), 0) FROM buckets"
-    " WHERE tenant_id = ? AND meter_id = ? AND start >= ? AND start < ?"
+_MOST_RANGES = 500
+_OF_RANGES = (
+    "WITH wanted(place, tenant_id, meter_id, first, last) AS (VALUES {}) SELECT place, sum(count), sum(identity_sum)"
+    # SQLite seeks each range in the table's own order then, and does not look through the table for the ranges.
+    " FROM wanted CROSS JOIN buckets USING (tenant_id, meter_id) WHERE start >= first AND start < last GROUP BY place"
 )
 _BETWEEN_EDGES = sa.text(
-    "SELECT meter_id, width_bucket(start, CAST(:edges AS timestamptz[])), sum(count), sum(identity_sum) FROM buckets"
-    " WHERE tenant_id = :tenant_id AND meter_id = ANY(CAST(:meter_ids AS uuid[]))"
-    " AND start >= :first AND start < :last GROUP BY 1, 2"
+    "SELECT tenant_id, meter_id, width_bucket(start, CAST(:edges AS timestamptz[])), sum(count), sum(identity_sum)"
+    " FROM buckets WHERE tenant_id = ANY(CAST(:tenant_ids AS uuid[])) AND meter_id = ANY(CAST(:meter_ids AS uuid[]))"
+    " AND start >= :first AND start < :last GROUP BY 1, 2, 3"
 )
 
 
-def totals_of_ranges(connection: Connection, tenant_id: UUID, ranges: Sequence[Range]) -> list[tuple[int, int]]:
-    """For each range count and identity sum of its buckets, as `totals` gives them: all ranges of a tenant in one
-    statement on PostgreSQL, where a round trip costs more than what it asks for."""
+def totals_of_ranges(connection: Connection, ranges: Sequence[Range]) -> list[tuple[int, int]]:
+    """For each range count and identity sum of its buckets, as `totals` gives them, in as few statements as may be."""
     if not ranges:
         return []
-    if connection.dialect.name == "sqlite":
-        return [_total_of(connection, tenant_id, *one) for one in ranges]
-    edges = sorted({edge for _, *both in ranges for edge in both})
-    rows = connection.execute(
-        _BETWEEN_EDGES,
-        {
-            "tenant_id": tenant_id, "meter_ids": sorted({meter_id for meter_id, _, _ in ranges}), "edges": edges,
-            "first": edges[0], "last": edges[-1],
-        },
-    )  # fmt: skip
-    parts: dict[tuple[UUID, int], tuple[int, int]] = {(row[0], row[1]): (int(row[2]), int(row[3])) for row in rows}
-    places = {edge: place for place, edge in enumerate(edges, 1)}
-    found: list[tuple[int, int]] = []
-    for meter_id, start, end in ranges:
-        own = [parts.get((meter_id, place), (0, 0)) for place in range(places[start], places[end])]
-        found.append((sum(count for count, _ in own), sum(identity_sum for _, identity_sum in own)))
+    asked = _of_ranges if connection.dialect.name == "sqlite" else _between_edges
+    return asked(connection, ranges)
+
+
+def _of_ranges(connection: Connection, ranges: Sequence[Range]) -> list[tuple[int, int]]:
+    found = [(0, 0)] * len(ranges)
+    for begin in range(0, len(ranges), _MOST_RANGES):
+        values: list[Any] = []
+        chunk = ranges[begin : begin + _MOST_RANGES]
+        for place, (tenant_id, meter_id, start, end) in enumerate(chunk, begin):
+            values += (place, name_of(tenant_id), name_of(meter_id), microseconds(start), microseconds(end))
+        statement = _OF_RANGES.format(", ".join(["(?, ?, ?, ?, ?)"] * len(chunk)))
+        for place, count, identity_sum in connection.exec_driver_sql(statement, tuple(values)):
+            found[place] = (count, identity_sum)
     return found
 
 
-def _total_of(
-    connection: Connection, tenant_id: UUID, meter_id: UUID, start: datetime, end: datetime
-) -> tuple[int, int]:
-    asked = (tenant_id.bytes, meter_id.bytes, microseconds(start), microseconds(end))
-    count, identity_sum = connection.exec_driver_sql(_ONE_RANGE, asked).one()
-    return count, identity_sum
+def _between_edges(connection: Connection, ranges: Sequence[Range]) -> list[tuple[int, int]]:
+    edges = sorted({edge for *_, start, end in ranges for edge in (start, end)})
+    rows = connection.execute(
+        _BETWEEN_EDGES,
+        {
+            "tenant_ids": sorted({tenant_id for tenant_id, *_ in ranges}),
+            "meter_ids": sorted({meter_id for _, meter_id, *_ in ranges}), "edges": edges, "first": edges[0],
+            "last": edges[-1],
+        },
+    )  # fmt: skip
+    parts: dict[tuple[UUID, UUID, int], tuple[int, int]] = {tuple(row[:3]): (int(row[3]), int(row[4])) for row in rows}
+    places = {edge: place for place, edge in enumerate(edges, 1)}
+    found: list[tuple[int, int]] = []
+    for tenant_id, meter_id, start, end in ranges:
+        within = range(places[start], places[end])
+        own = [parts[key] for place in within if (key := (tenant_id, meter_id, place)) in parts]
+        found.append((sum(count for count, _ in own), sum(identity_sum for _, identity_sum in own)))
+    return found
 
 
 def by_hour(

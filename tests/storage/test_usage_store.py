@@ -69,16 +69,19 @@ def test_folds_added_one_by_one_are_the_fold_of_all(database: Database) -> None:
 
 
 def test_ranges_asked_for_together_have_the_totals_that_each_has_alone(database: Database) -> None:
-    """Buckets of two meters in twenty hours; ranges that adjoin, overlap, lie inside one another or are empty."""
+    """Buckets of two meters of two tenants in twenty hours; ranges that adjoin, overlap, lie inside one another or are
+    empty."""
     start = EARLIEST + timedelta(hours=100)
-    tenant_id, meter_ids = new_id(), [new_id(), new_id()]
+    tenant_ids, meter_ids = [new_id(), new_id()], [new_id(), new_id()]
     hours = st.integers(0, 20)
-    ranges = st.lists(st.tuples(st.sampled_from(meter_ids), hours, hours), min_size=1, max_size=12)
+    owners = st.sampled_from(tenant_ids), st.sampled_from(meter_ids)
+    ranges = st.lists(st.tuples(*owners, hours, hours), min_size=1, max_size=12)
     buckets = [
         Bucket(
             BucketKey(tenant_id, meter_id, start + timedelta(hours=hour), cell_of("", dimension)), "", dimension,
-            Fold(count=hour + 1, identity_sum=2**40 + hour),
+            Fold(count=hour + 1, identity_sum=2**40 + hour + tenant_id.int % 1000),
         )
+        for tenant_id in tenant_ids
         for meter_id in meter_ids
         for hour in range(20)
         for dimension in ("a", "b")
@@ -87,15 +90,15 @@ def test_ranges_asked_for_together_have_the_totals_that_each_has_alone(database:
 
     @given(ranges)
     @settings(max_examples=30)
-    def agrees(drawn: list[tuple[Any, int, int]]) -> None:
+    def agrees(drawn: list[tuple[Any, Any, int, int]]) -> None:
         asked = [
-            (meter_id, start + timedelta(hours=min(pair)), start + timedelta(hours=max(pair)))
-            for meter_id, *pair in drawn
+            (tenant_id, meter_id, start + timedelta(hours=min(pair)), start + timedelta(hours=max(pair)))
+            for tenant_id, meter_id, *pair in drawn
         ]
 
-        found = database.read(lambda connection: usage_store.totals_of_ranges(connection, tenant_id, asked))
+        found = database.read(lambda connection: usage_store.totals_of_ranges(connection, asked))
 
-        alone = [partial(usage_store.totals, tenant_id=tenant_id, meter_id=m, start=a, end=b) for m, a, b in asked]
+        alone = [partial(usage_store.totals, tenant_id=t, meter_id=m, start=a, end=b) for t, m, a, b in asked]
         assert found == [database.read(ask) for ask in alone]
 
     agrees()
