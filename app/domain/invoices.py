@@ -209,13 +209,17 @@ def accounting_tax(
 
 def content(invoice: Invoice) -> dict[str, Any]:
     """All of an issued document that may never change, JSON-ready; numbers as plain text, instants in UTC."""
+    return _content(invoice, [line_content(line) for line in invoice.lines])
+
+
+def _content(invoice: Invoice, lines: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": invoice.id, "type": invoice.type, "number": invoice.number, "seller": keep_party(invoice.seller),
         "buyer": keep_party(invoice.buyer), "currency": invoice.currency, "language": invoice.language,
         "time_zone": invoice.time_zone, "period": _period(invoice.period),
         "issued_at": invoice.issued_at and instant_text(invoice.issued_at),
         "due_date": invoice.due_date and invoice.due_date.isoformat(),
-        "lines": [line_content(line) for line in invoice.lines], "net": plain(invoice.net),
+        "lines": lines, "net": plain(invoice.net),
         "tax": [keep_group(group) for group in invoice.tax],
         "total": plain(invoice.total),
         "references": [[item.invoice_id, item.number, instant_text(item.issued_at)] for item in invoice.references],
@@ -284,6 +288,13 @@ def line_digest(line: InvoiceLine) -> bytes:
 def content_hash(invoice: Invoice) -> str:
     """SHA-256 of the canonical content, the hash of the document before it in its series included."""
     return sha256(canonical(content(invoice))).hexdigest()
+
+
+def sealed(invoice: Invoice) -> tuple[Invoice, tuple[bytes, ...]]:
+    """The document with its `content_hash`, and the `line_digest` of each of its lines."""
+    lines = [line_content(line) for line in invoice.lines]
+    hash = sha256(canonical(_content(invoice, lines))).hexdigest()
+    return replace(invoice, hash=hash), tuple(sha256(canonical(line)).digest() for line in lines)
 
 
 def canonical(value: Any) -> bytes:

@@ -28,7 +28,7 @@ Unit = Literal["day", "second"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
-_HOUR_MICROSECONDS = 3_600_000_000
+HOUR_MICROSECONDS = 3_600_000_000
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _CLOCK_WINDOWS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1)}
@@ -296,7 +296,7 @@ def hour_floor(instant: datetime) -> datetime:
 
 def hour_at(microseconds: int) -> datetime:
     """`hour_floor` of the instant so long after 1970."""
-    return _hour(microseconds // _HOUR_MICROSECONDS)
+    return _hour(microseconds // HOUR_MICROSECONDS)
 
 
 @lru_cache(maxsize=4096)

@@ -26,7 +26,7 @@ from app.domain.tenants import NamedTaxRate, Tenant
 from app.observability import metrics
 from app.operations.billed_facts import Facts, facts_of
 from app.operations.issuing import Issuing, issuing_for
-from app.operations.rate_period import Billable, RatedCharge, meters_by_key, rate_billable
+from app.operations.rate_period import Billable, RatedCharge, hours_for, meters_by_key, rate_billable
 from app.storage import (
     billing_store,
     catalog_store,
@@ -169,13 +169,15 @@ def billables(books: Books, period: BillingPeriod, timing: str | None = None) ->
 
 def charge_lines(connection: Connection, books: Books, items: Sequence[Billable]) -> list[InvoiceLine]:
     """A line for each, over what was used up to now."""
+    hours = hours_for(connection, items, tenant_id=books.buyer.tenant_id, meters=books.meters)
     with metrics.RATING_SECONDS.time():
         return [
             charge_line(
                 books,
                 item,
                 rate_billable(
-                    connection, item, tenant_id=books.buyer.tenant_id, meters=books.meters, until=books.until
+                    connection, item, tenant_id=books.buyer.tenant_id, meters=books.meters, until=books.until,
+                    hours=hours,
                 ),
                 tax_of(connection, books, item.charge, item.stretch),
             )

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from app.documents.make_e_invoice import refuse_disagreements
 from app.domain.ids import NOBODY
-from app.domain.invoices import content_hash
+from app.domain.invoices import sealed
 from app.domain.numbering import number_text, stem_of
 from app.domain.parties import PaymentTerms
 from app.domain.periods import local_date
@@ -58,10 +58,10 @@ def issue_draft(
         invoice, status="issued", number=number_text(pattern, numbered_on, sequence), issued_at=issued_at,
         due_date=due_date if draft.invoice.type == "invoice" else None, previous_hash=series.last_hash,
     )  # fmt: skip
-    issued = replace(numbered, hash=content_hash(numbered))
+    issued, digests = sealed(numbered)
     refuse_disagreements(issued)
     moved = SeriesState(numbered_on.year, sequence, series.total + 1, issued.hash, issued_at)
-    invoice_store.save_issued(connection, issued, place, moved, series=name, now=now)
+    invoice_store.save_issued(connection, issued, place, moved, series=name, digests=digests, now=now)
     issuing.moved(place.seller_id, name, stem, moved)
     stored = StoredInvoice(issued, place, moved.total)
     book_coupons(connection, stored, now=issued_at)

@@ -7,7 +7,7 @@ line, and the events behind it can be told from those that came later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,15 +19,15 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.engine import Connection
 
 from app.domain.aggregation import EMPTY
-from app.domain.charge_models import MeasuredUsage, Need, keep_component, need_of, read_component
+from app.domain.charge_models import MeasuredUsage, Need, TotalNeeded, keep_component, need_of, read_component
 from app.domain.errors import CannotBill, CatchingUp
-from app.domain.events import instant_text, parse_instant
+from app.domain.events import instant_text, microseconds, parse_instant
 from app.domain.invoices import BY_HAND, InvoiceLine
 from app.domain.kept_meters import keep_conversion, keep_rounding, read_conversion, read_rounding
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.meters import Meter
 from app.domain.money import ZERO, plain
-from app.domain.periods import Period, hour_floor, local_date, share_used
+from app.domain.periods import HOUR_MICROSECONDS, Period, hour_floor, local_date, share_used
 from app.domain.plans import PlanCharge, PlanTerms
 from app.domain.projections import Basis, LineProjection, basis_of, projected, share_elapsed
 from app.domain.rating.inputs import inputs_of
@@ -36,7 +36,7 @@ from app.domain.rating.pipeline import rate
 from app.domain.rating.results import Result
 from app.domain.subscriptions import Phase
 from app.operations.measure_parts import NO_PARTS, MeasuredParts, parts_needed
-from app.operations.read_usage import HOUR, Use, interval_of, pieces, reach_of
+from app.operations.read_usage import HOUR, Hours, Use, adds_up, interval_of, pieces, reach_of
 from app.storage import meter_store, usage_store
 
 
@@ -102,20 +102,23 @@ def meters_by_key(connection: Connection) -> dict[str, Meter]:
 
 def measure_stretch(
     connection: Connection, meter: Meter, *, tenant_id: UUID, stretch: Period, need: Need, zone: ZoneInfo,
-    from_events: bool = False, until: datetime | None = None,
+    from_events: bool = False, until: datetime | None = None, hours: Hours | None = None,
 ) -> Measurement:  # fmt: skip
     """What the tenant used in the stretch, exactly, as the database stands, and in the parts that its price needs.
 
-    Intervals of the calendar are those of the zone; what accrues does so up to `until`.
+    Intervals of the calendar are those of the zone; what accrues does so up to `until`. `hours` are those of the tenant
+    and of this meter and others, where several are measured.
     """
+    if is_by_hours(meter, need) and not from_events:
+        return _added_up(meter, (hours or Hours(connection, tenant_id, [meter])).of(meter, stretch), stretch, zone)
     measured = stretch if until is None or not stretch.start < until < stretch.end else Period(stretch.start, until)
     parts = parts_needed(need, meter=meter, stretch=measured, zone=zone)
     # Before the events are read: one that comes in between is then noticed later, and changes nothing.
     before = None if from_events or not meter.looks_back else totals_before(connection, meter, tenant_id, stretch.start)
     use = Use(fold=EMPTY)
-    hours: dict[int, tuple[int, int]] = {}
+    by_hour: dict[int, tuple[int, int]] = {}
     sums: dict[int, Decimal] = {}
-    adds_up = _adds_up(meter)
+    is_by_day = adds_up(meter)
     carried: set[bytes] = set()
     first = hour_floor(stretch.start)
     found = pieces(
@@ -133,31 +136,67 @@ def measure_stretch(
         fold = piece.bucket.fold
         if fold.count:
             hour = (piece.bucket.key.start - first) // HOUR
-            count, identity_sum = hours.get(hour, (0, 0))
-            hours[hour] = (count + fold.count, identity_sum + fold.identity_sum)
-            if adds_up and fold.sum is not None:
+            count, identity_sum = by_hour.get(hour, (0, 0))
+            by_hour[hour] = (count + fold.count, identity_sum + fold.identity_sum)
+            if is_by_day and fold.sum is not None:
                 sums[hour] = sums.get(hour, ZERO) + fold.sum
-    days = _by_day(first, sums or {hour: Decimal(count) for hour, (count, _) in hours.items()}, zone)
-    by_hour = tuple((hour, *hours[hour]) for hour in sorted(hours))
     reach = Reach(before, tuple(sorted(carried)), (use.sessions_open, use.sessions_cut)) if meter.looks_back else None
     total = use.quantity(meter, measured, zone=zone)
+    days = _by_day(first, sums, by_hour, zone) if is_by_day else ()
     return Measurement(
-        total, use.fold.count, use.fold.identity_sum, by_hour, parts.measured(meter), reach, days if adds_up else ()
+        total, use.fold.count, use.fold.identity_sum, _in_order(by_hour), parts.measured(meter), reach, days
     )
 
 
-def _adds_up(meter: Meter) -> bool:
-    """True where the quantity of a stretch is the sum of its hours' quantities."""
-    return meter.aggregation in ("sum", "count") and meter.intervals is None and not meter.looks_back
+def is_by_hours(meter: Meter, need: Need) -> bool:
+    """True where sums of hours are all that the price needs."""
+    return adds_up(meter) and isinstance(need, TotalNeeded)
 
 
-def _by_day(first: datetime, hours: Mapping[int, Decimal], zone: ZoneInfo) -> tuple[tuple[date, Decimal], ...]:
-    """The sums of the local days in which the hours begin; `first` is hour 0."""
+def _added_up(meter: Meter, hours: Iterable[usage_store.Hour], stretch: Period, zone: ZoneInfo) -> Measurement:
+    start = hour_floor(stretch.start)
+    first = microseconds(start) // HOUR_MICROSECONDS
+    by_hour: dict[int, tuple[int, int]] = {}
+    sums: dict[int, Decimal] = {}
+    total, total_count, total_identities = ZERO, 0, 0
+    for number, count, identity_sum, quantity in hours:
+        hour = number - first
+        total_count += count
+        total_identities += identity_sum
+        if quantity is not None:
+            total += quantity
+        if count:
+            known = by_hour.get(hour)
+            by_hour[hour] = (count, identity_sum) if known is None else (known[0] + count, known[1] + identity_sum)
+            if quantity is not None:
+                sums[hour] = quantity if known is None else sums.get(hour, ZERO) + quantity
+    if meter.aggregation == "count":
+        total = Decimal(total_count)
+    days = _by_day(start, sums, by_hour, zone)
+    return Measurement(total, total_count, total_identities, _in_order(by_hour), days=days)
+
+
+def _in_order(by_hour: Mapping[int, tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:
+    return tuple((hour, *by_hour[hour]) for hour in sorted(by_hour))
+
+
+def _by_day(
+    first: datetime, sums: Mapping[int, Decimal], by_hour: Mapping[int, tuple[int, int]], zone: ZoneInfo
+) -> tuple[tuple[date, Decimal], ...]:
+    """The sums of the local days in which the hours begin, or the counts where nothing is summed; `first` is hour 0."""
+    hours = sums or {hour: Decimal(count) for hour, (count, _) in by_hour.items()}
+    dates = _dates(first, max(hours, default=-1) + 1, zone)
     days: dict[date, Decimal] = {}
     for hour, quantity in hours.items():
-        day = local_date(first + hour * HOUR, zone)
-        days[day] = days.get(day, ZERO) + quantity
+        day = dates[hour]
+        days[day] = days[day] + quantity if day in days else quantity
     return tuple(sorted(days.items()))
+
+
+@lru_cache(maxsize=256)
+def _dates(first: datetime, number: int, zone: ZoneInfo) -> tuple[date, ...]:
+    """The local days in which so many hours begin."""
+    return tuple(local_date(first + hour * HOUR, zone) for hour in range(number))
 
 
 def totals_before(connection: Connection, meter: Meter, tenant_id: UUID, start: datetime) -> tuple[int, int]:
@@ -171,9 +210,10 @@ def totals_before(connection: Connection, meter: Meter, tenant_id: UUID, start: 
 
 def rate_billable(
     connection: Connection, billable: Billable, *, tenant_id: UUID, meters: Mapping[str, Meter],
-    until: datetime | None = None,
+    until: datetime | None = None, hours: Hours | None = None,
 ) -> RatedCharge:  # fmt: skip
-    """The charge rated over what was used up to now, or to `until`. Raises CatchingUp while its meter is built."""
+    """The charge rated over what was used up to now, or to `until`. Raises CatchingUp while its meter is built. `hours`
+    are of all charges that are rated with it."""
     charge = billable.charge
     meter, measurement = None, Measurement(Decimal(1))
     if charge.meter is not None:
@@ -182,9 +222,17 @@ def rate_billable(
             raise CatchingUp(f"The meter {charge.meter} is still being built; try again in a moment.")
         measurement = measure_stretch(
             connection, meter, tenant_id=tenant_id, stretch=billable.stretch, need=need_of(charge.model),
-            zone=billable.zone, until=until,
+            zone=billable.zone, until=until, hours=hours,
         )  # fmt: skip
     return rate_gathered(billable, meter, measurement)
+
+
+def hours_for(
+    connection: Connection, billables: Iterable[Billable], *, tenant_id: UUID, meters: Mapping[str, Meter]
+) -> Hours:
+    """The hours of all that the charges measure hour by hour."""
+    found = ((meters.get(item.charge.meter or ""), need_of(item.charge.model)) for item in billables)
+    return Hours(connection, tenant_id, [meter for meter, need in found if meter and is_by_hours(meter, need)])
 
 
 def rate_gathered(billable: Billable, meter: Meter | None, measurement: Measurement) -> RatedCharge:

@@ -31,12 +31,12 @@ from app.domain.aggregation import (
     quantity_of,
 )
 from app.domain.errors import CatchingUp, NotFound
-from app.domain.events import EARLIEST, identity_of, parse_json
+from app.domain.events import EARLIEST, identity_of, microseconds, parse_json
 from app.domain.flows import Reading, Span, Toggle, accrued, increases, levels, sessions
 from app.domain.intervals import calendar_cuts, cuts_hours, interval_length, interval_start, number_of_intervals
 from app.domain.meters import Change, Measured, Meter, measure
 from app.domain.money import ZERO
-from app.domain.periods import Period, hour_floor
+from app.domain.periods import HOUR_MICROSECONDS, Period, hour_floor
 from app.storage import event_store, meter_store, tenant_store, usage_store
 from app.storage.event_store import StoredEvent
 
@@ -316,15 +316,57 @@ def quantities(
             tenant_id: use.quantity(meter, measured, zone=zones.get(tenant_id, UTC_ZONE))
             for tenant_id, use in gather(found, _tenant_of, meter=meter, zones=zones).items()
         }
+    whole, edges = whole_and_edges(period)
+    folds = (
+        {}
+        if whole is None
+        else usage_store.folds(connection, meter, tenant_ids=tenant_ids, start=whole.start, end=whole.end)
+    )
+    for edge in edges:
+        for piece in _events(connection, meter, edge, tenant_ids, None):
+            tenant_id = _tenant_of(piece)
+            folds[tenant_id] = merge(folds.get(tenant_id, EMPTY), piece.bucket.fold)
+    return {tenant_id: quantity_of(meter.aggregation, fold) for tenant_id, fold in folds.items()}
+
+
+def whole_and_edges(period: Period) -> tuple[Period | None, list[Period]]:
+    """The hours of UTC that lie in the period (None: there are none), and what is left of it before and after them."""
     first, last = hour_floor(period.start + _LAST_OF_HOUR), hour_floor(period.end)
     edges = [(period.start, first), (last, period.end)] if first <= last else [(period.start, period.end)]
-    folds = usage_store.folds(connection, meter, tenant_ids=tenant_ids, start=first, end=last)
-    for start, end in edges:
-        if start < end:
-            for piece in _events(connection, meter, Period(start, end), tenant_ids, None):
-                tenant_id = _tenant_of(piece)
-                folds[tenant_id] = merge(folds.get(tenant_id, EMPTY), piece.bucket.fold)
-    return {tenant_id: quantity_of(meter.aggregation, fold) for tenant_id, fold in folds.items()}
+    return Period(first, last) if first < last else None, [Period(*edge) for edge in edges if edge[0] < edge[1]]
+
+
+def adds_up(meter: Meter) -> bool:
+    """True where the quantity of a stretch is the sum of its hours' quantities."""
+    return meter.aggregation in ("sum", "count") and meter.intervals is None and not meter.looks_back
+
+
+class Hours:
+    """Hour by hour what one tenant used of meters that add up: of all of them read together, as often as there are
+    stretches."""
+
+    def __init__(self, connection: Connection, tenant_id: UUID, meters: Iterable[Meter]) -> None:
+        self._connection, self._tenant_id = connection, tenant_id
+        self._meter_ids = sorted({meter.meter_id for meter in meters})
+        self._read: dict[Period, dict[UUID, list[usage_store.Hour]]] = {}
+
+    def of(self, meter: Meter, period: Period) -> list[usage_store.Hour]:
+        """What adds up to the meter's use in the period: several of one hour where it has cells or lies at an edge."""
+        whole, edges = whole_and_edges(period)
+        found = [] if whole is None else list(self._whole(whole)[meter.meter_id])
+        for edge in edges:
+            for piece in _events(self._connection, meter, edge, [self._tenant_id], None):
+                fold, number = piece.bucket.fold, microseconds(piece.bucket.key.start) // HOUR_MICROSECONDS
+                found.append((number, fold.count, fold.identity_sum, fold.sum))
+        return found
+
+    def _whole(self, period: Period) -> dict[UUID, list[usage_store.Hour]]:
+        if period not in self._read:
+            self._read[period] = usage_store.hours_of(
+                self._connection, tenant_id=self._tenant_id, meter_ids=self._meter_ids, start=period.start,
+                end=period.end,
+            )  # fmt: skip
+        return self._read[period]
 
 
 def _tenant_of(piece: Piece) -> UUID:

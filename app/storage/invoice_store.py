@@ -76,12 +76,13 @@ def invoice_public_id(place: Place) -> str:
 
 def save_draft(connection: Connection, draft: Invoice, place: Place, now: datetime) -> None:
     """Writes the draft and its lines; there is none with its id."""
-    _insert(connection, draft, place, now, series="", sequence=None)
+    _insert(connection, draft, place, now, digests=[line_digest(line) for line in draft.lines])
 
 
 def _insert(
-    connection: Connection, invoice: Invoice, place: Place, now: datetime, *, series: str, sequence: int | None
-) -> None:
+    connection: Connection, invoice: Invoice, place: Place, now: datetime, *, digests: Sequence[bytes],
+    series: str = "", sequence: int | None = None,
+) -> None:  # fmt: skip
     period = invoice.period
     row = {
         "tenant_id": place.tenant_id, "invoice_id": place.invoice_id, "type": invoice.type, "status": invoice.status,
@@ -97,7 +98,8 @@ def _insert(
         "purchase_order": invoice.purchase_order, "details": _details_text(keep_details(invoice)),
     }  # fmt: skip
     connection.execute(invoices.insert(), row)
-    rows = [_line_values(place, position, line) for position, line in enumerate(invoice.lines, 1)]
+    lines = zip(invoice.lines, digests, strict=True)
+    rows = [_line_values(place, position, *line) for position, line in enumerate(lines, 1)]
     if rows:
         connection.execute(invoice_lines.insert(), rows)
 
@@ -114,7 +116,7 @@ def delete_draft(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> b
     return True
 
 
-def _line_values(place: Place, position: int, line: InvoiceLine) -> dict[str, Any]:
+def _line_values(place: Place, position: int, line: InvoiceLine, digest: bytes) -> dict[str, Any]:
     return {
         "tenant_id": place.tenant_id, "invoice_id": place.invoice_id, "position": position, "kind": line.kind,
         "subscription_id": place.subscription_id, "subscription": line.subscription, "charge": line.charge,
@@ -123,7 +125,7 @@ def _line_values(place: Place, position: int, line: InvoiceLine) -> dict[str, An
         "tax_rate": line.tax.rate, "components": components_text(line.components),
         "allowances": json.dumps([[item.description, plain(item.amount)] for item in line.allowances]),
         "reopens_usage": line.reopens_usage, "trace": json.dumps(line.trace, ensure_ascii=False),
-        "credits_id": place.credits_id, "digest": line_digest(line), "mark": keep_mark(mark_of(line.trace)),
+        "credits_id": place.credits_id, "digest": digest, "mark": keep_mark(mark_of(line.trace)),
         "details": _details_text(keep_line_details(line)),
     }  # fmt: skip
 
@@ -192,23 +194,26 @@ def stems_of(connection: Connection, seller_id: UUID) -> dict[str, int]:
 
 
 def save_issued(
-    connection: Connection, issued: Invoice, place: Place, state: SeriesState, *, series: str, now: datetime
-) -> None:
-    """Writes the issued document and its lines, and moves its series and the stem of its number on; there is no draft
-    with its id."""
-    _insert(connection, issued, place, now, series=series, sequence=state.total)
-    connection.execute(
-        number_series.update()
-        .where(number_series.c.tenant_id == place.seller_id, number_series.c.series == series)
-        .values(
-            year=state.year, sequence=state.sequence, total=state.total, last_hash=state.last_hash,
-            last_issued_at=state.last_issued_at,
-        )
-    )  # fmt: skip
+    connection: Connection, issued: Invoice, place: Place, state: SeriesState, *, series: str,
+    digests: Sequence[bytes], now: datetime,
+) -> None:  # fmt: skip
+    """Writes the issued document and its lines, whose digests these are, and moves its series and the stem of its
+    number on; there is no draft with its id."""
+    _insert(connection, issued, place, now, digests=digests, series=series, sequence=state.total)
+    connection.execute(_MOVE_SERIES, asdict(state) | {"of_seller": place.seller_id, "of_series": series})
     stem, sequence = parse_number(issued.number)
-    own = (number_stems.c.tenant_id == place.seller_id, number_stems.c.stem == stem)
-    if not connection.execute(number_stems.update().where(*own).values(sequence=sequence)).rowcount:
+    moved = {"of_seller": place.seller_id, "of_stem": stem, "sequence": sequence}
+    if not connection.execute(_MOVE_STEM, moved).rowcount:
         connection.execute(number_stems.insert().values(tenant_id=place.seller_id, stem=stem, sequence=sequence))
+
+
+# Made once: it takes longer to put one together than to have it done.
+_MOVE_SERIES = number_series.update().where(
+    number_series.c.tenant_id == sa.bindparam("of_seller"), number_series.c.series == sa.bindparam("of_series")
+)
+_MOVE_STEM = number_stems.update().where(
+    number_stems.c.tenant_id == sa.bindparam("of_seller"), number_stems.c.stem == sa.bindparam("of_stem")
+)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

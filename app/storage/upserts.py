@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Table
@@ -19,9 +20,14 @@ def insert_missing(connection: Connection, table: Table, rows: Sequence[dict[str
 def put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *, changing: str) -> None:
     """Writes the rows; of those whose keys are there this column changes."""
     if rows:
-        inserted = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
-        changes = {changing: inserted.excluded[changing]}
-        connection.execute(inserted.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes), rows)
+        connection.execute(_put(connection.dialect.name, table, changing), rows)
+
+
+@lru_cache
+def _put(dialect: str, table: Table, changing: str) -> Any:
+    inserted = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+    changes = {changing: inserted.excluded[changing]}
+    return inserted.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:

@@ -222,6 +222,40 @@ def _same(number: Decimal) -> Decimal:
     return number
 
 
+Hour = tuple[int, int, int, Decimal | None]
+"""Of one bucket: the number of its hour since 1970, count, identity sum, and sum."""
+_OF_HOURS = (
+    "SELECT meter_id, {hour}, count, identity_sum, sum FROM buckets WHERE tenant_id = {0} AND meter_id {among}"
+    " AND start >= {0} AND start < {0}"
+)
+_OF_HOURS_PG = _OF_HOURS.format("%s", hour="(extract(epoch FROM start) / 3600)::bigint", among="= ANY(%s)")
+
+
+def hours_of(
+    connection: Connection, *, tenant_id: UUID, meter_ids: Sequence[UUID], start: datetime, end: datetime
+) -> dict[UUID, list[Hour]]:
+    """What the tenant's buckets of these meters that start in [start, end) add up from, by meter, in no order."""
+    found: dict[UUID, list[Hour]] = {meter_id: [] for meter_id in meter_ids}
+    if connection.dialect.name != "sqlite":
+        for meter_id, *hour in _raw(connection, _OF_HOURS_PG, (tenant_id, list(meter_ids), start, end)):
+            found[meter_id].append(tuple(hour))
+        return found
+    among = f"IN ({', '.join('?' * len(meter_ids))})"
+    statement = _OF_HOURS.format("?", hour="start / 3600000000", among=among)
+    asked = (name_of(tenant_id), *map(name_of, meter_ids), microseconds(start), microseconds(end))
+    by_name = {name_of(meter_id): rows for meter_id, rows in found.items()}
+    for name, number, count, identity_sum, total in _raw(connection, statement, asked):
+        by_name[name].append((number, count, identity_sum, None if total is None else Decimal(total)))
+    return found
+
+
+def _raw(connection: Connection, statement: str, asked: tuple[Any, ...]) -> list[Any]:
+    """The rows as the driver has them."""
+    with connection.exec_driver_sql(statement, asked) as result:
+        assert result.cursor is not None
+        return list(result.cursor.fetchall())
+
+
 SUMMED: frozenset[Aggregation] = frozenset({"count", "sum", "avg", "min", "max"})
 """The aggregations whose stored hours `folds` can merge without making a bucket of each."""
 
