@@ -36,9 +36,9 @@ NEIGHBOURS = {
 SHARED_OPERATIONS = {
     "allocate_payments", "announce", "billed_charges", "billed_facts", "billing_books", "catalog_change",
     "check_documents", "choose_order", "declare_tax", "due_lines", "export_filters", "find_due", "frozen_use",
-    "issuing", "journal_sources", "keep_events", "list_unpriced", "make_drafts", "match_entries", "measure_parts",
-    "meter_standing", "next_document", "rate_period", "read_usage", "render_document", "resolve_tenant",
-    "settle_shared", "show_catalog", "use_credit",
+    "issuing", "journal_sources", "keep_events", "list_unpriced", "lock_billing", "make_drafts", "match_entries",
+    "measure_parts", "meter_standing", "next_document", "rate_period", "read_usage", "render_document",
+    "resolve_tenant", "settle_shared", "show_catalog", "use_credit",
 }  # fmt: skip
 # ... and a few do what another does, over and over or as a part of their own work.
 OPERATIONS_CALLING_OTHERS = {

@@ -29,7 +29,7 @@ from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.platform_statuses import NAMES as STATUS_NAMES
 from app.domain.receivables import BUCKETS
 from app.domain.tax import CATEGORIES, SUPPLIES
-from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.domain.tenants import INVOICE_COLLECTIONS, LANGUAGES, RESOURCE_KINDS
 from app.wire.accounting import ACCOUNT as ACCOUNT_PATTERN
 from app.wire.accounting import AUXILIARY, JOURNAL_CODE, MAX_NAMES, MAX_OVERRIDES
 from app.wire.accounting import MAX_RATES as MAX_CHART_RATES
@@ -277,6 +277,9 @@ _DRAFT_RULES: Schema = {
                                  "description": "A draft is issued by itself that long after it was first made."})},
     "description": "How drafts become documents, of all that the tenant sells and of all that it buys.",
 }  # fmt: skip
+INVOICE_COLLECTION: Schema = one_of(INVOICE_COLLECTIONS) | {
+    "description": "What shares an invoice: what one `subscription` owes at a billing instant, or what all of the "
+    "`tenant` do. Answers have it where it is `tenant`."}  # fmt: skip
 TENANT_SENT = sent(
     {"name": text(), "currency": CURRENCY, "time_zone": ZONE},
     {
@@ -285,7 +288,7 @@ TENANT_SENT = sent(
         "subjects": {"type": "array", "items": SUBJECT, "maxItems": MAX_ITEMS},
         "billing_address": ADDRESS, "delivery_address": ADDRESS, "bill_to": KEY, "parent": KEY,
         "purchase_orders": {"type": "array", "items": PURCHASE_ORDER, "maxItems": MAX_PURCHASE_ORDERS},
-        "invoice_email": MAIL_ADDRESSES,
+        "invoice_email": MAIL_ADDRESSES, "invoice_collection": INVOICE_COLLECTION,
         "purchase_order_required": BOOLEAN, **REFERENCES, "vat_check": VAT_CHECK,
         "numbering": NUMBERING, "missing": {"readOnly": True},
         "invalid": {"readOnly": True},
@@ -325,7 +328,7 @@ TENANT = shown(
         "billing_address": _ADDRESS_SHOWN, "delivery_address": _ADDRESS_SHOWN, "bill_to": KEY, "parent": KEY,
         "purchase_orders": {"type": "array", "items": shown(
             {"number": text()}, {"valid_from": DAY, "valid_to": DAY, "cap": DECIMAL})},
-        "invoice_email": {"type": "array", "items": {"type": "string"}},
+        "invoice_email": {"type": "array", "items": {"type": "string"}}, "invoice_collection": INVOICE_COLLECTION,
         "purchase_order_required": BOOLEAN, **_REFERENCES_SHOWN,
         "numbering": shown({"pattern": {"type": "string"}}, {name: {"type": "string"} for name in NUMBERED_TYPES}),
         "vat_check": shown({"vat_number": {"type": "string"}, "date": DAY, "valid": BOOLEAN},
@@ -1011,6 +1014,11 @@ _DETAILS: dict[str, Schema] = {
     "accounting_tax": shown(
         {"currency": CURRENCY, "amount": DECIMAL, "rate": DECIMAL, "source": {"type": "string"}, "date": DAY},
         description="The VAT in the currency in which the seller declares it, where that is another one."),
+    "groups": {"type": "array", "items": shown({
+        "subscription": nullable(KEY), "tenant": KEY, "lines": {"type": "array", "items": {"type": "string"}},
+        "net": DECIMAL}),
+        "description": "The lines by subscription, where they are of several: their ids, and their sum before the "
+        "allowances of the whole document."},
 }  # fmt: skip
 INVOICE = shown(
     {"id": INVOICE_ID, "status": one_of(("draft", "issued"))} | _DOCUMENT,

@@ -21,7 +21,7 @@ from app.documents.use_chart import UseChart, round_for_reading, use_charts
 from app.documents.wording import TEXTS, Language
 from app.domain.charge_models import Component
 from app.domain.charge_models.components import IN_THE_UNIT, OF_MEASURED_USE
-from app.domain.invoices import AccountingTax, Invoice, InvoiceLine
+from app.domain.invoices import AccountingTax, Invoice, InvoiceLine, line_groups
 from app.domain.money import ZERO, round_amount
 from app.domain.parties import REFERENCE_NAMES, Logo, Party
 from app.domain.periods import local_date, parse_zone
@@ -168,16 +168,19 @@ def _delivery(invoice: Invoice, language: Language) -> str | None:
 
 
 def _grouped(invoice: Invoice, zone: ZoneInfo, language: Language) -> list[dict[str, Any]]:
-    """The lines; those of several subscriptions under one payer by subscription, each group with its subtotal."""
-    names = dict.fromkeys(line.subscription for line in invoice.lines)
-    if len(names) < 2:
+    """The lines; those of several subscriptions by subscription, each group with its heading and its subtotal."""
+    texts = TEXTS[language]
+    groups = line_groups(invoice)
+    if not groups:
         return [_line(line, invoice, zone, language) for line in invoice.lines]
     rows: list[dict[str, Any]] = []
-    for name in names:
-        own = [line for line in invoice.lines if line.subscription == name]
-        rows += [_line(line, invoice, zone, language) for line in own]
-        amount = wording.amount(sum((line.amount for line in own), ZERO), invoice.currency, language)
-        rows.append({"subtotal": TEXTS[language]["subtotal"].format(name=name).strip(), "amount": amount})
+    for group in groups:
+        name = group.subscription
+        first, *others = (_line(line, invoice, zone, language) for line in group.lines)
+        heading = texts["subscription"].format(name=name) if name else texts["of_no_subscription"]
+        rows += [first | {"group": heading}, *others]
+        amount = wording.amount(group.net, invoice.currency, language)
+        rows.append({"subtotal": texts["subtotal"].format(name=name).strip(), "amount": amount})
     return rows
 
 

@@ -63,14 +63,15 @@ class LineLeft:
         return (self.amount, self.quantity) == (self.line.amount, self.line.quantity)
 
 
-ChargeKey = tuple[datetime, str, str, str]
+ChargeKey = tuple[datetime, str, str, str, str]
 
 
 def charge_key(line: InvoiceLine) -> ChargeKey:
-    """What a rated line bills: start of the stretch, charge, phase of the subscription and meter. One charge may stand
-    for a fixed amount paid in advance by one plan and for use by the next."""
+    """What a rated line bills: start of the stretch, charge, phase of the subscription, meter, and the subscription.
+    One charge may stand for a fixed amount paid in advance by one plan and for use by the next."""
     meter = line.trace["meter"]
-    return line.period.start, line.charge, line.trace.get("since", ""), "" if meter is None else meter["key"]
+    key = "" if meter is None else meter["key"]
+    return line.period.start, line.charge, line.trace.get("since", ""), key, line.subscription
 
 
 def credited_line(invoice: Invoice, line: InvoiceLine) -> str | None:

@@ -13,6 +13,9 @@ from uuid import UUID
 NOBODY = UUID(int=0)
 """Stands where a tenant is not known: quarantined events whose subject no tenant claims."""
 
+SEVERAL = UUID(int=2**128 - 1)
+"""Stands where a document is not of one subscription: its lines say of which each of them is."""
+
 
 def new_id() -> UUID:
     """A UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""

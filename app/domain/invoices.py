@@ -168,6 +168,28 @@ def numbered_lines(lines: Iterable[InvoiceLine]) -> tuple[InvoiceLine, ...]:
     return tuple(replace(line, id=f"ln_{position}") for position, line in enumerate(lines, 1))
 
 
+@dataclass(frozen=True, slots=True)
+class LineGroup:
+    """The lines of one subscription on a document of several; '' names those of none. `net` is their sum, before any
+    allowance of the whole document."""
+
+    subscription: str
+    lines: tuple[InvoiceLine, ...]
+    net: Decimal
+
+
+def line_groups(invoice: Invoice) -> tuple[LineGroup, ...]:
+    """The lines by subscription, in their order; none where all are of one."""
+    lines: dict[str, list[InvoiceLine]] = {}
+    for line in invoice.lines:
+        lines.setdefault(line.subscription, []).append(line)
+    if len(lines) < 2:
+        return ()
+    return tuple(
+        LineGroup(name, tuple(own), sum((line.amount for line in own), ZERO)) for name, own in lines.items()
+    )  # fmt: skip
+
+
 def totals(
     lines: tuple[InvoiceLine, ...], currency: str, *, allowances: tuple[CreditUse, ...] = (),
     credited: tuple[TaxGroup, ...] = (),

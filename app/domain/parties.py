@@ -6,6 +6,7 @@ stands in it at issue stays: a company that moves in May still has its old addre
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -101,6 +102,12 @@ class BuyerReferences:
         return BuyerReferences(
             *("" if getattr(self, name) == getattr(other, name) else getattr(self, name) for name in REFERENCE_NAMES)
         )
+
+
+def in_common(references: Collection[BuyerReferences]) -> BuyerReferences:
+    """What all of these say alike."""
+    values = ({getattr(one, name) for one in references} for name in REFERENCE_NAMES)
+    return BuyerReferences(*(found.pop() if len(found) == 1 else "" for found in values))
 
 
 REFERENCE_NAMES = ("purchase_order", "buyer_reference", "contract_reference", "project_reference", "cost_centre")

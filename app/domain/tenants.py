@@ -22,6 +22,9 @@ from app.domain.tax import Exemption, TaxRate, exemption_of
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = ("en", "fr")
 
+InvoiceCollection = Literal["subscription", "tenant"]
+INVOICE_COLLECTIONS: tuple[InvoiceCollection, ...] = ("subscription", "tenant")
+
 ResourceKind = Literal["saas", "cloud", "equipment", "space", "staff"]
 RESOURCE_KINDS: tuple[ResourceKind, ...] = ("saas", "cloud", "equipment", "space", "staff")
 
@@ -33,7 +36,8 @@ class Buying:
     `billing_address` is where documents go, `delivery_address` where it is served, None where that is its legal one.
     `bill_to` is the key of the tenant that pays for it, `parent` of the one that it belongs to; '' for none. Nothing
     may be issued without a purchase order where one is required. `invoice_email` are the addresses that its documents
-    are sent to.
+    are sent to. `invoice_collection` says what shares an invoice at one billing instant: what one subscription owes, or
+    what all subscriptions of the tenant do.
     """
 
     billing_address: Address | None = None
@@ -44,6 +48,7 @@ class Buying:
     purchase_orders: tuple[PurchaseOrder, ...] = ()
     purchase_order_required: bool = False
     invoice_email: tuple[str, ...] = ()
+    invoice_collection: InvoiceCollection = "subscription"
 
 
 PLAIN_BUYING = Buying()
@@ -91,6 +96,11 @@ class Tenant:
         number = "" if self.legal is None else self.legal.vat_number
         check = self.vat_check
         return number if check is not None and check.valid and check.vat_number == number else ""
+
+    @property
+    def collects(self) -> bool:
+        """True where what its subscriptions owe at one billing instant comes onto one document."""
+        return self.buying.invoice_collection == "tenant"
 
 
 @dataclass(frozen=True, slots=True)

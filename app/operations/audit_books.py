@@ -300,7 +300,7 @@ def _audit_billed(connection: Connection, audit: Audit) -> None:
     """All documents together must have billed, of each charge and stretch, what its last line was rated to."""
     for subscription in subscription_store.all_subscriptions(connection):
         issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
-        for billed in billed_charges(issued):
+        for billed in billed_charges(issued, subscription.key):
             expected = result_of(billed.last.trace).amount
             found = sum((item.amount for item in billed.left), ZERO)
             if found != expected:

@@ -24,13 +24,13 @@ class BilledCharge:
     last: InvoiceLine
 
 
-def billed_charges(issued: Sequence[StoredInvoice]) -> list[BilledCharge]:
-    """The billed charges by start of the stretch, charge, phase and meter, oldest first, from all that was issued for a
-    subscription."""
+def billed_charges(issued: Sequence[StoredInvoice], subscription: str) -> list[BilledCharge]:
+    """The subscription's billed charges by start of the stretch, charge, phase and meter, oldest first, from all that
+    was issued for it; the documents may have lines of others too."""
     lines: dict[ChargeKey, list[tuple[StoredInvoice, InvoiceLine]]] = {}
     for stored in issued:
         for line in stored.invoice.lines:
-            if _counts(line):
+            if _counts(line) and line.subscription == subscription:
                 lines.setdefault(charge_key(line), []).append((stored, line))
     return [_billed_charge(lines[key]) for key in sorted(lines)]
 

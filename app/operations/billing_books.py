@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -54,7 +54,8 @@ class Ahead:
 @dataclass(frozen=True, slots=True)
 class Books:
     """What billing a subscription needs of the catalog, read inside the transaction that bills it. A period that has
-    not ended is rated up to `until`. `ahead` is what was read ahead of the subscription itself."""
+    not ended is rated up to `until`. `ahead` is what was read ahead of the subscription itself; `beside` are the lines
+    that other subscriptions have on the same document: what those take of what all share is taken."""
 
     subscription: Subscription
     buyer: Tenant
@@ -65,6 +66,12 @@ class Books:
     until: datetime | None = None
     ahead: Ahead | None = None
     issuing: Issuing = field(default_factory=Issuing)
+    beside: tuple[InvoiceLine, ...] = ()
+
+    @property
+    def references(self) -> BuyerReferences:
+        """What the buyer wants to read on documents of the subscription."""
+        return self.subscription.references
 
     @property
     def zone(self) -> ZoneInfo:
@@ -88,24 +95,26 @@ def books_of(connection: Connection, subscription: Subscription) -> Books:
 
 class Desk:
     """The books of several subscriptions, one or more: what they have in common is read once. It is good for the
-    transaction that made it, in which their rows and their tenants' accounts are locked."""
+    transaction that made it, in which their rows and their tenants' accounts are locked. `buyers` are those tenants."""
 
     READ_AHEAD = 16
     """Of so many together is read what is each one's own. Of all it would be for nothing where their transaction ends
     early."""
 
-    def __init__(self, connection: Connection, keys: Sequence[tuple[UUID, UUID]]) -> None:
+    def __init__(
+        self, connection: Connection, keys: Sequence[tuple[UUID, UUID]], buyers: Iterable[Tenant]
+    ) -> None:  # fmt: skip
         self._connection = connection
         found = subscription_store.of_tenants(connection, sorted({tenant_id for tenant_id, _ in keys}))
         self._subscriptions = {(item.tenant_id, item.subscription_id): item for item in found}
-        buyers = tenant_store.find_many(connection, {tenant_id for tenant_id, _ in keys})
         self._buyers = {item.tenant_id: item for item in buyers}
         self._seller = tenant_store.operator(connection)
         plans = {plan for key in keys if key in self._subscriptions for plan in self._subscriptions[key].plans}
         self._versions = catalog_store.versions_by_plan(connection, sorted(plans))
         self._meters = meters_by_key(connection)
         self._tax_rates = catalog_store.tax_rates(connection)
-        self._waiting = [key for key in dict.fromkeys(keys) if key in self._subscriptions]
+        self._keys = [key for key in dict.fromkeys(keys) if key in self._subscriptions]
+        self._waiting = list(self._keys)
         self._ahead: dict[tuple[UUID, UUID], Ahead] = {}
         self.issuing = issuing_for(connection, set(self._buyers))
 
@@ -120,6 +129,11 @@ class Desk:
             subscription, self._buyers[tenant_id], self._seller, self._versions, self._meters, self._tax_rates,
             ahead=self._taken(tenant_id, subscription_id), issuing=self.issuing,
         )  # fmt: skip
+
+    def all_books(self, tenant_id: UUID) -> list[Books]:
+        """Those of the tenant's subscriptions, by key."""
+        own = [key for key in self._keys if key[0] == tenant_id]
+        return [self.books(*key) for key in sorted(own, key=lambda key: self._subscriptions[key].key)]
 
     def _taken(self, tenant_id: UUID, subscription_id: UUID) -> Ahead:
         """It is read ahead for one closing: the next of the same subscription needs what this one leaves."""

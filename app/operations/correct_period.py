@@ -227,7 +227,7 @@ def rated_again(
     that nothing has changed."""
     issued = invoice_store.issued_of_subscription(connection, subscription.tenant_id, subscription.subscription_id)
     found: list[tuple[BilledCharge, RatedCharge | None]] = []
-    for billed in billed_charges(issued):
+    for billed in billed_charges(issued, subscription.key):
         start = billed.first.period.start
         end = end_now(subscription, billed.first.period, billed.first.trace.get("since", ""))
         if _unchanged(connection, subscription.tenant_id, billed.last, start, end, meters):

@@ -21,15 +21,16 @@ from app.domain.ids import new_id, public_id
 from app.domain.invoices import BY_HAND, Invoice, InvoiceLine, Remarks, numbered_lines, totals
 from app.domain.money import ZERO
 from app.domain.rating.results import NOTHING, Result, negated, together
+from app.domain.subscriptions import Subscription
 from app.domain.tax import summed_groups
 from app.operations.billed_charges import billed_charges
 from app.operations.billing_books import books_of, buyer_of, seller_of
-from app.operations.correct_period import Correction, difference_line, due_at
+from app.operations.correct_period import Correction, DueAt, difference_line, due_at
+from app.operations.lock_billing import lock_document
 from app.operations.make_drafts import Sides, invoice_of, reference_to, save_document, sides_of
 from app.operations.rate_period import result_of, result_to_trace
 from app.operations.use_credit import promotional_returns
-from app.storage import billing_store, credit_store, invoice_store, subscription_store
-from app.storage.catalog_snapshot import hold_version
+from app.storage import billing_store, invoice_store, subscription_store
 from app.storage.database import Database
 from app.storage.invoice_store import REISSUE, Place, StoredInvoice
 
@@ -66,7 +67,7 @@ def _check_creditable(stored: StoredInvoice) -> None:
 def _credit(
     connection: Connection, place: Place, wish: CreditWish, key: str | None, *, now: datetime, terms_days: int
 ) -> Credited:
-    _lock(connection, place)
+    lock_document(connection, place)
     original = invoice_store.find(connection, place.tenant_id, place.invoice_id)
     assert original is not None, "an issued document stays"
     notes = invoice_store.notes_on(connection, place.tenant_id, place.invoice_id)
@@ -83,14 +84,6 @@ def _credit(
         return Credited(issued, None, True)
     again = _reissue(connection, original, issued, now=now, terms_days=terms_days)
     return Credited(issued, again, True)
-
-
-def _lock(connection: Connection, place: Place) -> None:
-    """In the order in which closing locks; the document itself stands for the subscription that it may not have."""
-    hold_version(connection)
-    billing_store.lock_subscription(connection, place.tenant_id, place.subscription_id)
-    invoice_store.lock_document(connection, place.tenant_id, place.invoice_id)
-    credit_store.lock_account(connection, place.tenant_id)
 
 
 def _place(place: Place, wish: CreditWish, key: str | None) -> Place:
@@ -133,9 +126,12 @@ def _opened_again(
     connection: Connection, original: StoredInvoice, lines: Sequence[InvoiceLine]
 ) -> tuple[InvoiceLine, ...]:
     """The lines with what stands billed of their charges once they are credited: billing goes on from there."""
-    place = original.place
-    issued = invoice_store.issued_of_subscription(connection, place.tenant_id, place.subscription_id)
-    billed = {charge_key(item.first): item for item in billed_charges(issued)}
+    one_of_each = {line.subscription: line for line in lines if line.reopens_usage}
+    billed = {
+        charge_key(item.first): item
+        for key, line in one_of_each.items()
+        for item in billed_charges(invoice_store.issued_beside(connection, original.place, line), key)
+    }
     return tuple(
         _with_standing(line, billed[charge_key(line)].last) if line.reopens_usage else line for line in lines
     )  # fmt: skip
@@ -174,20 +170,26 @@ def _reissue(
 def _lines_again(connection: Connection, original: StoredInvoice) -> list[InvoiceLine]:
     """What the charges of the cancelled invoice are rated to now and stands billed no more; what a person wrote on it
     stands as it was."""
+    rated = [line for line in original.invoice.lines if line.is_rated]
+    own = {charge_key(line) for line in rated}
+    lines: list[InvoiceLine] = []
+    for key in dict.fromkeys(line.subscription for line in rated):
+        subscription = subscription_store.find(connection, key)
+        assert subscription is not None, "what was billed once stays"
+        due = _due_again(connection, original, subscription, beside=tuple(lines))
+        lines += [_line_again(item) for item in due.changes if charge_key(item.billed.first) in own]
+    return lines + [replace(line, id="") for line in original.invoice.lines if not line.is_rated]
+
+
+def _due_again(
+    connection: Connection, original: StoredInvoice, subscription: Subscription, *, beside: tuple[InvoiceLine, ...]
+) -> DueAt:
     place = original.place
-    own = {charge_key(line) for line in original.invoice.lines if line.is_rated}
-    written = [replace(line, id="") for line in original.invoice.lines if not line.is_rated]
-    subscription = subscription_store.find_by_id(connection, place.tenant_id, place.subscription_id)
-    if subscription is None:
-        return written
-    books = replace(books_of(connection, subscription), seller=sides_of(connection, place).seller)
-    rows = [
-        row
-        for row in billing_store.instants(connection, place.tenant_id, place.subscription_id)
-        if row.status != "open"
-    ]
-    due = due_at(connection, books, [], rows=rows, at=place.billing_at)
-    return [_line_again(item) for item in due.changes if charge_key(item.billed.first) in own] + written
+    seller = sides_of(connection, place).seller
+    books = replace(books_of(connection, subscription), seller=seller, beside=beside)
+    rows = billing_store.instants(connection, subscription.tenant_id, subscription.subscription_id)
+    rows = [row for row in rows if row.status != "open"]
+    return due_at(connection, books, [], rows=rows, at=place.billing_at)
 
 
 def _line_again(item: Correction) -> InvoiceLine:

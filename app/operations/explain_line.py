@@ -122,7 +122,7 @@ def _gathered(counted: FrozenUse, windows: list[Period], zones: Zones) -> list[U
 
 
 def _correction(connection: Connection, stored: StoredInvoice, line: InvoiceLine) -> Correction | None:
-    issued = invoice_store.issued_of_subscription(connection, stored.place.tenant_id, stored.place.subscription_id)
+    issued = invoice_store.issued_beside(connection, stored.place, line)
     billed = billed_before(issued, stored, line)
     if billed is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,13 +18,21 @@ from app.storage.billing_store import BillingRun, InstantRow
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One billing instant that is to be closed."""
+    """A billing instant that is to be closed, and `beside` it those of the tenant's other subscriptions at the same
+    instant that are closed with it, where the tenant collects its invoices."""
 
     tenant_id: UUID
     subscription_id: UUID
     subscription: str
     tenant: str
     at: datetime
+    is_collected: bool = False
+    beside: tuple[Due, ...] = ()
+
+    @property
+    def all(self) -> tuple[Due, ...]:
+        """Itself and those beside it."""
+        return (self, *self.beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,11 @@ class Work:
 
     due: tuple[Due, ...]
     subscriptions: tuple[Subscription, ...]
+
+    @property
+    def periods_due(self) -> int:
+        """How many instants of subscriptions are due, each for itself."""
+        return sum(len(one.all) for one in self.due)
 
 
 def work_of(connection: Connection, run: BillingRun) -> Work:
@@ -49,17 +62,32 @@ def work_of(connection: Connection, run: BillingRun) -> Work:
         connection, [(item.tenant_id, item.subscription_id) for item in chosen]
     )
     versions = catalog_store.versions_by_plan(connection, sorted({plan for item in chosen for plan in item.plans}))
-    zones = {item.tenant_id: ZoneInfo(item.time_zone) for item in tenant_store.all_tenants(connection)}
+    tenants = {item.tenant_id: item for item in tenant_store.all_tenants(connection)}
+    zones = {item.tenant_id: ZoneInfo(item.time_zone) for item in tenants.values()}
     due: list[Due] = []
     for item in chosen:
         known = rows.get((item.tenant_id, item.subscription_id), [])
         due += [
-            Due(item.tenant_id, item.subscription_id, item.key, item.tenant, at)
+            Due(item.tenant_id, item.subscription_id, item.key, item.tenant, at, tenants[item.tenant_id].collects)
             for at in due_instants(known, item, versions, zone=zones[item.tenant_id], through=run.through)
         ]
     due.sort(key=lambda one: (one.at, one.tenant, one.subscription))
     billed = {key for key, known in rows.items() if any(row.status == "billed" for row in known)}
-    return Work(tuple(due), tuple(item for item in chosen if (item.tenant_id, item.subscription_id) in billed))
+    return Work(
+        tuple(_collected(due)), tuple(item for item in chosen if (item.tenant_id, item.subscription_id) in billed)
+    )
+
+
+def _collected(due: Sequence[Due]) -> list[Due]:
+    """The same, in order by instant and tenant, with those that are closed together as one."""
+    found: list[Due] = []
+    for one in due:
+        first = found[-1] if found else None
+        if first is not None and one.is_collected and (first.tenant_id, first.at) == (one.tenant_id, one.at):
+            found[-1] = replace(first, beside=(*first.beside, one))
+        else:
+            found.append(one)
+    return found
 
 
 def due_instants(

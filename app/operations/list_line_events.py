@@ -66,7 +66,7 @@ def line_events(
     use = FrozenUse(connection, frozen)
     if line.kind == "charge":
         return _page(_Counted(use), after, limit)
-    issued = invoice_store.issued_of_subscription(connection, stored.place.tenant_id, stored.place.subscription_id)
+    issued = invoice_store.issued_beside(connection, stored.place, line)
     billed = billed_before(issued, stored, line)
     before = None if billed is None else frozen_of(connection, *billed)
     if before is None:

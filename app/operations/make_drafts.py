@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -18,7 +18,7 @@ from app.domain.ids import new_id, public_id
 from app.domain.invoices import Invoice, InvoiceLine, InvoiceType, Reference, numbered_lines, totals, turned
 from app.domain.meters import Meter
 from app.domain.money import ZERO
-from app.domain.parties import NO_REFERENCES
+from app.domain.parties import NO_REFERENCES, BuyerReferences, in_common
 from app.domain.periods import Period
 from app.domain.plans import PlanCharge
 from app.domain.tax import TaxGroup, mixes_scopes
@@ -46,12 +46,14 @@ def place_of(
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Who sells and who buys, as tenants stand now, and at which rates."""
+    """Who sells and who buys, as tenants stand now, at which rates, and what the buyer wants to read on this document
+    beside what it wants on all."""
 
     seller: Tenant
     buyer: Tenant
     tax_rates: Mapping[str, NamedTaxRate]
     issuing: Issuing = field(default_factory=Issuing)
+    references: BuyerReferences = NO_REFERENCES
 
     @property
     def currency(self) -> str:
@@ -72,6 +74,12 @@ def sides_of(connection: Connection, place: Place) -> Sides:
     seller, buyer = (tenant_store.find_by_id(connection, one) for one in (place.seller_id, place.tenant_id))
     assert seller is not None and buyer is not None, "a tenant stays"
     return Sides(seller, buyer, catalog_store.tax_rates(connection))
+
+
+def shared_sides(books: Sequence[Books]) -> Sides:
+    """Those of one document of these subscriptions of one tenant: it has the references that all of them have."""
+    first, references = books[0], in_common([one.references for one in books])
+    return Sides(first.seller, first.buyer, first.tax_rates, first.issuing, references)
 
 
 def with_edits(
@@ -110,7 +118,6 @@ def document_of(
 ) -> Invoice:  # fmt: skip
     """The draft of a document with these lines. It cites the `original`, where it concerns one; `credited` is what
     earlier notes on that took back."""
-    references = sides.subscription.references if isinstance(sides, Books) else NO_REFERENCES
     _check_scopes(sides.seller, lines)
     numbered = numbered_lines(lines)
     currency, buyer = sides.currency, sides.buyer
@@ -121,14 +128,19 @@ def document_of(
         language=buyer.language, time_zone=buyer.time_zone,
         period=period, lines=numbered, net=net, tax=groups, total=total,
         references=() if original is None else (reference_to(original.invoice),), allowances=allowances,
-        **said_to_buyer(buyer, references),
+        **said_to_buyer(buyer, sides.references),
     )  # fmt: skip
+
+
+def scopes_clash(seller: Tenant, lines: Iterable[InvoiceLine]) -> bool:
+    """True where the lines are not to be on one document: some of them are out of the scope of VAT."""
+    is_registered = seller.legal is not None and bool(seller.legal.vat_number)
+    return is_registered and mixes_scopes(line.tax for line in lines)
 
 
 def _check_scopes(seller: Tenant, lines: Sequence[InvoiceLine]) -> None:
     """Raises ScopesMixed."""
-    is_registered = seller.legal is not None and bool(seller.legal.vat_number)
-    if is_registered and mixes_scopes(line.tax for line in lines):
+    if scopes_clash(seller, lines):
         names = ", ".join(sorted({line.charge or line.description for line in lines if line.tax.category == "O"}))
         raise ScopesMixed(
             f"Out of the scope of VAT, and so not to be billed on one document with the rest: {names}. Put it on a "

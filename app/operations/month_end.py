@@ -197,7 +197,7 @@ def _earned(
         if issued_at is None or issued_at < wanted.issued_before or stored.place.seller_id != wanted.seller.tenant_id:
             continue
         for line in stored.invoice.lines:
-            if line.is_rated:
+            if line.is_rated and line.subscription == subscription.key:
                 yield line, signed(_until(connection, books, line, line.amount, cut), stored.invoice)
     if books.seller.tenant_id == wanted.seller.tenant_id:
         yield from _pending(connection, books, cut)

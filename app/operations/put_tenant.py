@@ -13,7 +13,7 @@ from app.domain.tenants import History, SubjectWish, Tenant, claimed, given_up, 
 from app.domain.terms import terms_problem
 from app.operations.catalog_change import Saved, check_precondition, queue_releases, write_catalog
 from app.operations.show_catalog import show_tenant
-from app.storage import catalog_store, subscription_store, tenant_store
+from app.storage import catalog_store, invoice_store, subscription_store, tenant_store
 from app.storage.catalog_snapshot import lock_for_change, raise_version
 from app.storage.database import Database
 from app.wire.tenants import TenantWish
@@ -45,6 +45,9 @@ def save_tenant(connection: Connection, wish: TenantWish, *, now: datetime, if_m
         tenant_store.keep_logo(connection, wish.logo)
     if tenant != before:
         tenant_store.save(connection, tenant)
+    if before is not None and before.collects != tenant.collects:
+        # The next run makes them anew, each on the document that it is on now.
+        invoice_store.delete_drafts(connection, tenant.tenant_id)
     for subject, history in moved.items():
         tenant_store.replace_history(connection, subject, history)
     left_jobs = False

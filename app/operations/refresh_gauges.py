@@ -73,10 +73,10 @@ def _survey(connection: Connection, now: datetime) -> None:
     quarantined = quarantine_store.count_by_reason(connection)
     for reason in QUARANTINE_REASONS:
         metrics.QUARANTINED.labels(reason).set(quarantined.get(reason, 0))
-    due = work_of(connection, BillingRun(NOBODY, now, issue=True, dry_run=True)).due
-    metrics.PERIODS_DUE.set(len(due))
+    work = work_of(connection, BillingRun(NOBODY, now, issue=True, dry_run=True))
+    metrics.PERIODS_DUE.set(work.periods_due)
     metrics.BANK_ENTRIES_UNMATCHED.set(bank_store.count_unmatched(connection))
-    metrics.OLDEST_DUE_SECONDS.set(_age(due[0].at, now) if due else 0)
+    metrics.OLDEST_DUE_SECONDS.set(_age(work.due[0].at, now) if work.due else 0)
     metrics.UNPRICED.set(len(list_unpriced(connection, through=now)))
 
 

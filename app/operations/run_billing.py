@@ -24,7 +24,7 @@ from app.observability import metrics
 from app.observability.logs import bound
 from app.operations.announce import announce
 from app.operations.billing_books import Desk
-from app.operations.close_period import Closed, close_period, correct_only, open_desk
+from app.operations.close_period import Closed, close_period, close_together, correct_only, open_desk
 from app.operations.find_due import Due, Work, work_of
 from app.operations.list_late_usage import list_late_usage
 from app.operations.list_unpriced import list_unpriced
@@ -101,7 +101,7 @@ def _run(
     found = find_run(database, run_id)
     assert found is not None
     work = database.read(lambda connection: work_of(connection, found))
-    due = max(found.periods_due, found.closed + len(work.due))
+    due = max(found.periods_due, found.closed + work.periods_due)
     run = replace(found, periods_due=due, failed=0, failures=(), withheld=())
     tracker = _Tracker(database, run, progress)
     tracker.show(force=True)
@@ -126,18 +126,25 @@ def _steps(
     # What follows a draft that is withheld is drafted too: documents of one subscription are issued in order.
     waiting: set[UUID] = set()
 
-    def close(connection: Connection, one: Due, desk: Desk | None) -> Closed:
-        if one.subscription_id in blocked:
+    def close(connection: Connection, one: Due, desk: Desk) -> Closed:
+        ids = _ids(one)
+        if ids & blocked:
             raise CannotBill(_EARLIER_FAILED)
-        made = close_period(
-            connection, one.tenant_id, one.subscription_id, one.at,
-            issue=run.issue and one.subscription_id not in waiting, now=clock(), terms_days=terms_days, desk=desk,
-        )  # fmt: skip
+        issue, now = run.issue and not ids & waiting, clock()
+        if one.is_collected:
+            made = close_together(
+                connection, one.tenant_id, one.at, issue=issue, now=now, terms_days=terms_days, desk=desk
+            )  # fmt: skip
+        else:
+            made = close_period(
+                connection, one.tenant_id, one.subscription_id, one.at, issue=issue, now=now, terms_days=terms_days,
+                desk=desk,
+            )  # fmt: skip
         if made.withheld:
-            waiting.add(one.subscription_id)
+            waiting.update(ids)
         return made
 
-    def correct(connection: Connection, one: Subscription, desk: Desk | None) -> Closed:
+    def correct(connection: Connection, one: Subscription, desk: Desk) -> Closed:
         return correct_only(
             connection, one.tenant_id, one.subscription_id, through=run.through, issue=run.issue, now=clock(),
             terms_days=terms_days, desk=desk,
@@ -145,14 +152,16 @@ def _steps(
 
     def note_closed(one: Due, made: Closed | str, seconds: float) -> None:
         if isinstance(made, str):
-            blocked.add(one.subscription_id)
-            tracker.fail(one.tenant, one.subscription, one.at, made)
+            blocked.update(_ids(one))
+            for each in one.all:
+                tracker.fail(each.tenant, each.subscription, each.at, made)
             return
-        closed.add(one.subscription_id)
+        closed.update(_ids(one))
         metrics.CLOSING_SECONDS.observe(seconds)
         _count_issued(made)
         tracker.withhold(one.tenant, one.subscription, made, one.at)
-        tracker.close()
+        for _ in one.all:
+            tracker.close()
 
     def note_corrected(one: Subscription, made: Closed | str, _seconds: float) -> None:
         if isinstance(made, str):
@@ -166,8 +175,17 @@ def _steps(
     yield from _together(database, left, correct, note_corrected)
 
 
+def _ids(one: Due | Subscription) -> set[UUID]:
+    """The subscriptions that are closed or corrected with it."""
+    return {one.subscription_id} if isinstance(one, Subscription) else {each.subscription_id for each in one.all}
+
+
+def _desk(connection: Connection, items: Sequence[Due | Subscription]) -> Desk:
+    return open_desk(connection, [(one.tenant_id, id) for one in items for id in _ids(one)])
+
+
 def _together(
-    database: Database, items: Sequence[One], work: Callable[[Connection, One, Desk | None], Closed],
+    database: Database, items: Sequence[One], work: Callable[[Connection, One, Desk], Closed],
     note: Callable[[One, Closed | str, float], None],
 ) -> Iterator[Callable[[], None]]:  # fmt: skip
     """Steps that work off all items in order: as many in one transaction as come within a moment. `note` is told, once
@@ -189,7 +207,7 @@ def _together(
 
 
 def _tried(
-    database: Database, items: Sequence[One], work: Callable[[Connection, One, Desk | None], Closed]
+    database: Database, items: Sequence[One], work: Callable[[Connection, One, Desk], Closed]
 ) -> list[tuple[One, Closed | str, float]]:
     """What was made of the first of the items; of each alone where together an error came that nobody foresaw."""
     try:
@@ -202,22 +220,22 @@ def _tried(
 
 
 def _in_one(
-    connection: Connection, items: Sequence[One], work: Callable[[Connection, One, Desk | None], Closed]
+    connection: Connection, items: Sequence[One], work: Callable[[Connection, One, Desk], Closed]
 ) -> list[tuple[One, Closed | str, float]]:
-    desk = open_desk(connection, [(one.tenant_id, one.subscription_id) for one in items])
+    desk = _desk(connection, items)
     until = time.monotonic() + _LONGEST_TOGETHER_SECONDS
     made: list[tuple[One, Closed | str, float]] = []
     failed: set[UUID] = set()
     for one in items:
         began = time.perf_counter()
         result: Closed | str = _EARLIER_FAILED
-        if one.subscription_id not in failed:
+        if not _ids(one) & failed:
             try:
                 with connection.begin_nested():
                     result = work(connection, one, desk)
             except BillingError as error:
                 result = error.detail
-                failed.add(one.subscription_id)
+                failed.update(_ids(one))
                 desk.issuing.forget_numbers()
         made.append((one, result, time.perf_counter() - began))
         if time.monotonic() > until:  # others wait for what is locked here
@@ -226,12 +244,12 @@ def _in_one(
 
 
 def _alone(
-    database: Database, one: One, work: Callable[[Connection, One, Desk | None], Closed]
+    database: Database, one: One, work: Callable[[Connection, One, Desk], Closed]
 ) -> tuple[One, Closed | str, float]:
     began = time.perf_counter()
     result: Closed | str
     try:
-        result = database.write(lambda connection: work(connection, one, None))
+        result = database.write(lambda connection: work(connection, one, _desk(connection, [one])))
     except BillingError as error:
         result = error.detail
     except Exception:

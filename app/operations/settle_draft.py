@@ -18,13 +18,13 @@ from app.domain.errors import (
     InvoiceAlreadyIssued,
     NotFound,
 )
-from app.domain.ids import NOBODY
+from app.domain.ids import NOBODY, SEVERAL
 from app.domain.periods import local_date
 from app.domain.terms import latest_due
-from app.operations.close_period import Closed, close_period, correct_only
+from app.operations.close_period import Closed, close_period, close_together, correct_only
+from app.operations.lock_billing import lock_document
 from app.operations.make_drafts import save_document, sides_of, written_draft
-from app.storage import billing_store, catalog_store, credit_store, draft_store, invoice_store, tenant_store
-from app.storage.catalog_snapshot import hold_version
+from app.storage import catalog_store, draft_store, invoice_store, tenant_store
 from app.storage.database import Database
 from app.storage.invoice_store import Place, StoredInvoice
 
@@ -113,7 +113,7 @@ def issue_one(
 
     def work(connection: Connection) -> StoredInvoice | None:
         place = stored.place
-        _lock(connection, place)
+        lock_document(connection, place)
         again = invoice_store.find(connection, place.tenant_id, place.invoice_id)
         if again is None or again.invoice.status == "issued":
             return again
@@ -147,7 +147,7 @@ def discard_draft(database: Database, stored: StoredInvoice, *, check: Check) ->
     place = stored.place
 
     def work(connection: Connection) -> None:
-        _lock(connection, place)
+        lock_document(connection, place)
         again = invoice_store.find(connection, place.tenant_id, place.invoice_id)
         if again is None:
             return
@@ -160,17 +160,9 @@ def discard_draft(database: Database, stored: StoredInvoice, *, check: Check) ->
     database.write(work)
 
 
-def _lock(connection: Connection, place: Place) -> None:
-    """In the order in which closing locks; a document of no subscription stands for itself."""
-    hold_version(connection)
-    billing_store.lock_subscription(connection, place.tenant_id, place.subscription_id)
-    invoice_store.lock_document(connection, place.tenant_id, place.invoice_id)
-    credit_store.lock_account(connection, place.tenant_id)
-
-
 def _open(connection: Connection, stored: StoredInvoice) -> StoredInvoice:
     """The draft, locked. Raises InvoiceAlreadyIssued, or NotFound where it is gone."""
-    _lock(connection, stored.place)
+    lock_document(connection, stored.place)
     again = invoice_store.find(connection, stored.place.tenant_id, stored.place.invoice_id)
     if again is None:
         raise NotFound("There is no such invoice.", invoice_id=stored.invoice.id)
@@ -194,4 +186,8 @@ def _computed(connection: Connection, draft: StoredInvoice, *, issue: bool, now:
         return Closed((saved,), {place.invoice_id: why} if withheld and why is not None else {})
     if place.slot:
         return correct_only(connection, *key, through=place.billing_at, issue=issue, now=now, terms_days=terms_days)
+    if place.subscription_id == SEVERAL:
+        return close_together(
+            connection, place.tenant_id, place.billing_at, issue=issue, now=now, terms_days=terms_days
+        )  # fmt: skip
     return close_period(connection, *key, place.billing_at, issue=issue, now=now, terms_days=terms_days)

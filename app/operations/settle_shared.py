@@ -25,7 +25,7 @@ from app.domain.coupons import AppliedCoupon, reduction
 from app.domain.credit import Grant, burn_order
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import parse_public_id, public_id
-from app.domain.invoices import BY_HAND, InvoiceLine
+from app.domain.invoices import BY_HAND, Invoice, InvoiceLine
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.marks import shares
 from app.domain.meters import apply_rounding, convert
@@ -206,7 +206,11 @@ class _Work:
         self._tenant_id = subscription.tenant_id
         self._pools: dict[str, PoolState] = {}
         self._pool_uses: list[PoolUse] = []
-        self._grants = {one.grant_id: one for one in credit_store.open_grants(connection, self._tenant_id, "units")}
+        drawn = _units_drawn(books.beside)
+        self._grants = {
+            one.grant_id: replace(one, left=one.left - drawn.get(one.grant_id, ZERO))
+            for one in credit_store.open_grants(connection, self._tenant_id, "units")
+        }
         self._applied = coupon_store.of_subscription(connection, self._tenant_id, subscription.subscription_id)
         self._periods: list[tuple[str, date]] = []
         self._term: tuple[str, int, Decimal] = ("", 0, ZERO)
@@ -415,12 +419,26 @@ class _Work:
                 by_document.setdefault(document, []).append(member)
         currency = self._books.currency
         for members in by_document.values():
+            billed = next((one.billed.documents[0].invoice for one in members if one.billed is not None), None)
             names = {name for one in members if one.billed for name in one.billed.last.trace.get("coupons", ())}
             is_made_now = any(one.line is not None for one in members)
             for applied in self._applied:
                 if applied.application_id.hex in names or (is_made_now and applied.is_open):
                     concerned = [one for one in members if applied.coupon.concerns(one.charge.key)]
-                    _reduce(concerned, applied, currency)
+                    _reduce(concerned, self._own_part(applied, billed), currency)
+
+    def _own_part(self, applied: AppliedCoupon, billed: Invoice | None) -> AppliedCoupon:
+        """The coupon less what it takes off the lines that other subscriptions have on the same document: the `billed`
+        one, or the one that is being made. Of an issued one, what it could take off no line is the first one's."""
+        coupon, own = applied.coupon, self._books.subscription.key
+        if coupon.amount is None or applied.subscription_id is not None:
+            return applied
+        lines = self._books.beside if billed is None else billed.lines
+        others = sum((_taken_off(applied, line) for line in lines if line.subscription != own), ZERO)
+        left = coupon.amount - others
+        if billed is not None and billed.lines[0].subscription != own:
+            left = sum((_taken_off(applied, line) for line in billed.lines if line.subscription == own), ZERO)
+        return replace(applied, coupon=replace(coupon, amount=left))
 
     # --- the result ---
 
@@ -501,11 +519,34 @@ def _cap(group: _Group, excess: Decimal, currency: str) -> Decimal:
     return taken
 
 
+def _units_drawn(lines: Iterable[InvoiceLine]) -> dict[UUID, Decimal]:
+    """What these lines draw from each grant of prepaid units."""
+    sums: dict[UUID, Decimal] = {}
+    for line in lines:
+        for name, amount in line.trace.get("drawn", ()):
+            key = parse_public_id("cg", name)
+            if key is not None:
+                sums[key[1]] = sums.get(key[1], ZERO) + Decimal(amount)
+    return sums
+
+
+def _taken_off(applied: AppliedCoupon, line: InvoiceLine) -> Decimal:
+    """What the coupon takes off a line that bills its period for the first time."""
+    if line.kind != "charge" or applied.application_id.hex not in line.trace.get("coupons", ()):
+        return ZERO
+    own = (item.amount for item in line.allowances if item.description == _coupon_text(applied))
+    return sum(own, ZERO)
+
+
+def _coupon_text(applied: AppliedCoupon) -> str:
+    return f"coupon {applied.coupon.name}"
+
+
 def _reduce(members: Sequence[_Member], applied: AppliedCoupon, currency: str) -> None:
     parts = reduction(applied.coupon, [one.amount for one in members], currency)
     for member, part in zip(members, parts, strict=True):
         if part:
-            member.taken_off.append(Allowance(f"coupon {applied.coupon.name}", part))
+            member.taken_off.append(Allowance(_coupon_text(applied), part))
             member.amount -= part
             if applied.application_id.hex not in member.coupons:
                 member.coupons.append(applied.application_id.hex)

@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from app.domain.ids import SEVERAL
 from app.domain.periods import BillingInstant
 from app.storage.tables import billing_instants, billing_runs, subscriptions
 from app.storage.upserts import put
@@ -31,13 +32,12 @@ class InstantRow:
 
 
 def lock_subscription(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> bool:
-    """Locks the subscription's row until the transaction ends: close, correct, issue and credit all begin with this."""
-    query = (
-        sa.select(subscriptions.c.subscription_id)
-        .where(subscriptions.c.tenant_id == tenant_id, subscriptions.c.subscription_id == subscription_id)
-        .with_for_update()
-    )
-    return connection.execute(query).first() is not None
+    """Locks the subscription's row until the transaction ends: close, correct, issue and credit all begin with this.
+    For a document of SEVERAL they are all rows of the tenant, in order."""
+    query = sa.select(subscriptions.c.subscription_id).where(subscriptions.c.tenant_id == tenant_id)
+    if subscription_id != SEVERAL:
+        query = query.where(subscriptions.c.subscription_id == subscription_id)
+    return bool(connection.execute(query.order_by(subscriptions.c.subscription_id).with_for_update()).all())
 
 
 def lock_subscriptions(connection: Connection, keys: Collection[tuple[UUID, UUID]]) -> set[UUID]:
@@ -49,6 +49,13 @@ def lock_subscriptions(connection: Connection, keys: Collection[tuple[UUID, UUID
     )
     query = query.order_by(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
     return set(connection.execute(query.with_for_update()).scalars())
+
+
+def subscriptions_of(connection: Connection, tenant_ids: Collection[UUID]) -> list[tuple[UUID, UUID]]:
+    """The (tenant, subscription) of all subscriptions of these tenants."""
+    query = sa.select(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
+    query = query.where(subscriptions.c.tenant_id.in_(sorted(tenant_ids)))
+    return [(row.tenant_id, row.subscription_id) for row in connection.execute(query)]
 
 
 def instants(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> list[InstantRow]:

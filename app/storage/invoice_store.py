@@ -18,7 +18,7 @@ from app.domain.charge_models import Component, keep_component, read_component
 from app.domain.credit import CreditUse
 from app.domain.drafts import content_of
 from app.domain.events import instant_text, parse_instant
-from app.domain.ids import public_id
+from app.domain.ids import NOBODY, SEVERAL, public_id
 from app.domain.invoices import (
     NO_REMARKS,
     AccountingTax,
@@ -41,7 +41,14 @@ from app.domain.tax import Exemption, TaxGroup, TaxRate
 from app.storage import draft_store
 from app.storage.draft_store import DraftWork
 from app.storage.payment_store import paid_totals
-from app.storage.tables import invoice_files, invoice_lines, invoices, number_series, number_stems
+from app.storage.tables import (
+    invoice_files,
+    invoice_lines,
+    invoices,
+    number_series,
+    number_stems,
+    subscription_keys,
+)
 from app.storage.upserts import insert_missing
 
 SERIES = "main"
@@ -51,8 +58,9 @@ REISSUE = "reissue-"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a document belongs: one per (subscription, billing instant, type, slot). `slot` is '' for the instant's own
-    invoice, and for a credit note names what it credits. `credits_id` is the invoice that a credit note lowers."""
+    """Where a document belongs: one per (subscription, billing instant, type, slot). `subscription_id` is SEVERAL where
+    it collects what several owe, NOBODY where a person wrote it. `slot` is '' for the instant's own invoice, and for a
+    credit note names what it credits. `credits_id` is the invoice that a credit note lowers."""
 
     tenant_id: UUID
     invoice_id: UUID
@@ -98,8 +106,12 @@ def _insert(
         "purchase_order": invoice.purchase_order, "details": _details_text(keep_details(invoice)),
     }  # fmt: skip
     connection.execute(invoices.insert(), row)
+    owners = _owners(connection, place, invoice.lines)
     lines = zip(invoice.lines, digests, strict=True)
-    rows = [_line_values(place, position, *line) for position, line in enumerate(lines, 1)]
+    rows = [
+        _line_values(place, position, line, owners.get(line.subscription, NOBODY), digest)
+        for position, (line, digest) in enumerate(lines, 1)
+    ]
     if rows:
         connection.execute(invoice_lines.insert(), rows)
 
@@ -116,10 +128,35 @@ def delete_draft(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> b
     return True
 
 
-def _line_values(place: Place, position: int, line: InvoiceLine, digest: bytes) -> dict[str, Any]:
+def delete_drafts(connection: Connection, tenant_id: UUID, *, of: UUID | None = None) -> None:
+    """Deletes the tenant's drafts of subscriptions, or those with a line of the one that is named."""
+    wanted = invoices.c.subscription_id != NOBODY if of is None else _has_line_of(tenant_id, of)
+    query = sa.select(invoices.c.invoice_id).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.status == "draft", wanted
+    )
+    found = list(connection.execute(query).scalars())
+    for table in (invoice_lines, invoices):
+        connection.execute(table.delete().where(table.c.tenant_id == tenant_id, table.c.invoice_id.in_(found)))
+
+
+def _owners(connection: Connection, place: Place, lines: Iterable[InvoiceLine]) -> dict[str, UUID]:
+    """The ids of the subscriptions whose lines these are, by key."""
+    keys = sorted({line.subscription for line in lines})
+    if place.subscription_id != SEVERAL:
+        return dict.fromkeys(keys, place.subscription_id)
+    found: dict[str, UUID] = {}
+    for start in range(0, len(keys), 500):
+        query = sa.select(subscription_keys).where(subscription_keys.c.key.in_(keys[start : start + 500]))
+        found |= {row.key: row.subscription_id for row in connection.execute(query)}
+    return found
+
+
+def _line_values(
+    place: Place, position: int, line: InvoiceLine, subscription_id: UUID, digest: bytes
+) -> dict[str, Any]:  # fmt: skip
     return {
         "tenant_id": place.tenant_id, "invoice_id": place.invoice_id, "position": position, "kind": line.kind,
-        "subscription_id": place.subscription_id, "subscription": line.subscription, "charge": line.charge,
+        "subscription_id": subscription_id, "subscription": line.subscription, "charge": line.charge,
         "description": line.description, "period_start": line.period.start, "period_end": line.period.end,
         "quantity": line.quantity, "unit": line.unit, "amount": line.amount, "tax_category": line.tax.category,
         "tax_rate": line.tax.rate, "components": components_text(line.components),
@@ -264,11 +301,34 @@ def drafts_of_parties(connection: Connection, tenant_ids: Sequence[UUID]) -> lis
 
 
 def issued_of_subscription(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> list[StoredInvoice]:
-    """All that was issued for the subscription, in order of issue."""
+    """All that was issued for the subscription, in order of issue: every document with a line of it, whole."""
     query = sa.select(invoices).where(
-        invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == subscription_id, invoices.c.status == "issued"
+        invoices.c.tenant_id == tenant_id, _has_line_of(tenant_id, subscription_id), invoices.c.status == "issued"
     )
     return _stored(connection, query.order_by(invoices.c.sequence))
+
+
+def _has_line_of(tenant_id: UUID, subscription_id: UUID) -> sa.ColumnElement[bool]:
+    """True of the tenant's documents with a line of the subscription."""
+    lines = sa.select(invoice_lines.c.invoice_id).where(
+        invoice_lines.c.tenant_id == tenant_id, invoice_lines.c.subscription_id == subscription_id
+    )
+    return invoices.c.invoice_id.in_(lines)
+
+
+def issued_beside(connection: Connection, place: Place, line: InvoiceLine) -> list[StoredInvoice]:
+    """All that was issued for the subscription of a line of the document, in order of issue."""
+    owners = _owners(connection, place, (line,))
+    return issued_of_subscription(connection, place.tenant_id, owners.get(line.subscription, NOBODY))
+
+
+def is_collected(connection: Connection, tenant_id: UUID, at: datetime) -> bool:
+    """True where the document that collects what the tenant owes at the billing instant is issued."""
+    query = sa.select(invoices.c.invoice_id).where(
+        invoices.c.tenant_id == tenant_id, invoices.c.subscription_id == SEVERAL, invoices.c.billing_at == at,
+        invoices.c.slot == "", invoices.c.status == "issued",
+    )  # fmt: skip
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def notes_on(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[StoredInvoice]:

@@ -15,15 +15,8 @@ from app.domain.kept_parties import keep_references, read_references
 from app.domain.kept_terms import keep_overrides, read_overrides
 from app.domain.parties import NO_REFERENCES, BuyerReferences
 from app.domain.subscriptions import LateUsage, Overrides, PlanChange, Subscription
-from app.storage.tables import (
-    billing_instants,
-    invoice_lines,
-    invoices,
-    subscription_changes,
-    subscription_keys,
-    subscriptions,
-    tenants,
-)  # fmt: skip
+from app.storage import invoice_store
+from app.storage.tables import billing_instants, subscription_changes, subscription_keys, subscriptions, tenants
 
 SubscriptionId = tuple[UUID, UUID]
 """(tenant_id, subscription_id)"""
@@ -176,12 +169,7 @@ def settled_until(connection: Connection, key: SubscriptionId) -> datetime | Non
 def forget_open_instants(connection: Connection, key: SubscriptionId, *, keep: Collection[datetime] = ()) -> None:
     """Drops the instants that are not closed yet, but for those to be kept, and all drafts: both are made anew from the
     subscription."""
-    drafts = sa.select(invoices.c.invoice_id).where(
-        invoices.c.tenant_id == key[0], invoices.c.subscription_id == key[1], invoices.c.status == "draft"
-    )
-    found = list(connection.execute(drafts).scalars())
-    for table in (invoice_lines, invoices):
-        connection.execute(table.delete().where(table.c.tenant_id == key[0], table.c.invoice_id.in_(found)))
+    invoice_store.delete_drafts(connection, key[0], of=key[1])
     connection.execute(
         billing_instants.delete().where(
             billing_instants.c.tenant_id == key[0],

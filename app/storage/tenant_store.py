@@ -24,7 +24,7 @@ from app.domain.kept_parties import (
 )
 from app.domain.numbering import PLAIN_NUMBERING, Numbering
 from app.domain.parties import Logo, LogoName
-from app.domain.tenants import NO_DRAFT_RULES, Buying, Claim, DraftRules, History, Resource, Tenant
+from app.domain.tenants import NO_DRAFT_RULES, PLAIN_BUYING, Buying, Claim, DraftRules, History, Resource, Tenant
 from app.storage.tables import (
     events,
     logos,
@@ -169,11 +169,14 @@ def _buying(row: Row[Any]) -> Buying:
         read_address(kept.get("billing_address")), read_address(kept.get("delivery_address")), row.bill_to, row.parent,
         read_references(kept.get("references", {})), tuple(map(read_order, kept.get("purchase_orders", ()))),
         kept.get("purchase_order_required", False), tuple(kept.get("invoice_email", ())),
+        kept.get("invoice_collection", PLAIN_BUYING.invoice_collection),
     )  # fmt: skip
 
 
 def _buying_text(buying: Buying) -> str:
     kept = keep_set(replace(buying, bill_to="", parent=""))
+    if buying.invoice_collection == PLAIN_BUYING.invoice_collection:
+        del kept["invoice_collection"]
     return json.dumps({name: value for name, value in kept.items() if value}, ensure_ascii=False)
 
 

@@ -30,7 +30,7 @@ from app.domain.parties import REFERENCE_NAMES, VAT_REGIMES
 from app.domain.plan_totals import MAX_TERM_PERIODS
 from app.domain.plans import MAX_INTERVAL_COUNT, MAX_TRIAL_DAYS
 from app.domain.tax import CATEGORIES, SUPPLIES
-from app.domain.tenants import LANGUAGES, RESOURCE_KINDS
+from app.domain.tenants import INVOICE_COLLECTIONS, LANGUAGES, RESOURCE_KINDS
 from app.wire.aggregations import MAX_MARKER_LENGTH, NEEDED, OPTIONAL, PER, SPECIAL_FIELDS
 from app.wire.charge_models import MAX_CELLS, MAX_HOLIDAYS, MAX_RATES, MAX_TIERS
 from app.wire.coupons import MAX_COUPON_CHARGES
@@ -234,6 +234,9 @@ def _tenant() -> Schema:
                                         "type": "boolean", "default": False},
             "invoice_email": _list("The e-mail addresses that its documents are sent to.", _text("An e-mail address."),
                                    maxItems=MAX_ADDRESSES),
+            "invoice_collection": _choice(
+                "What shares an invoice: what one subscription owes at a billing instant, or what all of the tenant "
+                "do.", INVOICE_COLLECTIONS, default="subscription"),
             **_references(),
             "numbering": _object(
                 "Patterns of the numbers of documents, where it sells; a type that is named has a series of its own.",

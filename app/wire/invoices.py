@@ -11,7 +11,7 @@ from typing import Any
 from app.domain.drafts import content_of
 from app.domain.events import instant_text
 from app.domain.ids import public_id, tenant_of
-from app.domain.invoices import AccountingTax, Invoice, InvoiceLine, Remarks, due, is_overdue
+from app.domain.invoices import AccountingTax, Invoice, InvoiceLine, LineGroup, Remarks, due, is_overdue, line_groups
 from app.domain.kept_parties import keep_set
 from app.domain.money import amount_text, divide, plain
 from app.domain.parties import REFERENCE_NAMES, Party
@@ -64,12 +64,23 @@ def invoice_to_wire(invoice: Invoice, *, today: date) -> dict[str, Any]:
 
 def _details_to_wire(invoice: Invoice) -> dict[str, Any]:
     """What few documents have, where it is set."""
-    found = {name: value for name in REFERENCE_NAMES[1:] if (value := getattr(invoice, name))}
+    found: dict[str, Any] = {name: value for name in REFERENCE_NAMES[1:] if (value := getattr(invoice, name))}
+    groups = line_groups(invoice)
+    if groups:
+        found["groups"] = [_group_to_wire(group, invoice) for group in groups]
     if invoice.delivery_address is not None:
         found["delivery_address"] = address_to_wire(invoice.delivery_address)
     if invoice.accounting_tax is not None:
         found["accounting_tax"] = accounting_tax_to_wire(invoice.accounting_tax)
     return found
+
+
+def _group_to_wire(group: LineGroup, invoice: Invoice) -> dict[str, Any]:
+    """Whose use the lines are; `subscription` is null for what a person wrote beside them."""
+    return {
+        "subscription": group.subscription or None, "tenant": invoice.buyer.key,
+        "lines": [line.id for line in group.lines], "net": amount_text(group.net, invoice.currency),
+    }  # fmt: skip
 
 
 def accounting_tax_to_wire(tax: AccountingTax) -> dict[str, str]:

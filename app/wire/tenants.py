@@ -25,6 +25,7 @@ from app.domain.money import CURRENCY_DECIMALS
 from app.domain.numbering import DEFAULT_PATTERN, NUMBERED_TYPES, PLAIN_NUMBERING, Numbering, numbering_problems
 from app.domain.parties import Legal, Logo, VatCheck
 from app.domain.tenants import (
+    INVOICE_COLLECTIONS,
     LANGUAGES,
     NO_DRAFT_RULES,
     PLAIN_BUYING,
@@ -129,6 +130,7 @@ def _buying(fields: Fields, key: str) -> Buying:
         purchase_orders=purchase_orders_from_fields(fields, currency if currency in CURRENCY_DECIMALS else "EUR"),
         purchase_order_required=fields.boolean("purchase_order_required"),
         invoice_email=addresses_from_fields(fields, "invoice_email"),
+        invoice_collection=fields.choice("invoice_collection", INVOICE_COLLECTIONS, default="subscription"),
     )  # fmt: skip
     for name, other in (("bill_to", buying.bill_to), ("parent", buying.parent)):
         if other == key:
@@ -199,6 +201,8 @@ def _buying_to_wire(buying: Buying, currency: str) -> dict[str, Any]:
         shown["purchase_orders"] = orders_to_wire(buying.purchase_orders, currency)
     if buying.invoice_email:
         shown["invoice_email"] = list(buying.invoice_email)
+    if buying.invoice_collection != PLAIN_BUYING.invoice_collection:
+        shown["invoice_collection"] = buying.invoice_collection
     return shown | ({"purchase_order_required": True} if buying.purchase_order_required else {})
 
 
