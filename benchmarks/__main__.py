@@ -299,7 +299,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure, beside what the machine can do."
     )
-    parser.add_argument("--events", type=int, default=40_000, help="events of a stream (default 40,000)")
+    parser.add_argument("--events", type=int, default=150_000, help="events of a stream (default 150,000)")
     parser.add_argument("--single", type=int, default=3_000, help="events sent one by one (default 3,000)")
     parser.add_argument("--tenants", type=int, default=1_000, help="tenants (default 1,000)")
     parser.add_argument(

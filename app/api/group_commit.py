@@ -29,6 +29,8 @@ SMALL_GROUP_BYTES = 64 * 1024
 """Less than this is written by one transaction at a time: the next shares what comes meanwhile."""
 MAX_GROUP_BYTES = 2 * 1024 * 1024
 """What a group may hold when it holds more than one request: about ten thousand events."""
+MAX_GROUP_BYTES_OF_MANY = 256 * 1024
+"""The same where there are several writers: each takes little, so that all have something to do."""
 
 BACKGROUND_WAITS_GROUPS = 8
 """So many groups may be written while a post in the background waits; then it is its turn."""
@@ -153,7 +155,7 @@ class GroupCommit(Generic[Post, Result]):
             size = 0
             while self._clients:
                 client, queue = self._clients.popitem(last=False)
-                if group and size + queue[0].size > MAX_GROUP_BYTES:
+                if group and size + queue[0].size > self._max_group_bytes:
                     self._clients[client] = queue
                     self._clients.move_to_end(client, last=False)
                     break
@@ -166,6 +168,10 @@ class GroupCommit(Generic[Post, Result]):
             self._small_is_written |= bool(group) and size < SMALL_GROUP_BYTES
             metrics.WAITING.dec(len(group))
             return group
+
+    @property
+    def _max_group_bytes(self) -> int:
+        return MAX_GROUP_BYTES if len(self._threads) == 1 else min(MAX_GROUP_BYTES, MAX_GROUP_BYTES_OF_MANY)
 
     @property
     def _live_may_go(self) -> bool:

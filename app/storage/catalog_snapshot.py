@@ -11,6 +11,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -24,10 +25,12 @@ from app.storage.tables import catalog_version, resources, tenant_subjects
 
 _MAX_REMEMBERED = 500_000
 _CHUNK = 500
+_FEW = 5_000
 
 
 class Snapshot:
-    """One version of the catalog. Subjects and resources are looked up once and remembered."""
+    """One version of the catalog. Subjects and resources are looked up once and remembered; where there are few
+    subjects, all of them at first."""
 
     def __init__(self, version: int, meters: Iterable[Meter]) -> None:
         self._version = version
@@ -64,18 +67,36 @@ class Snapshot:
         """True when all of these were looked up before."""
         return subjects <= self._subjects.keys() and resource_keys <= self._resources.keys()
 
+    def look_up_few(self, connection: Connection) -> None:
+        """Remembers all subjects that are claimed, where they are so few that it costs next to nothing: no event of
+        theirs waits for a look-up of its own."""
+        rows = connection.execute(sa.select(tenant_subjects).limit(_FEW + 1)).all()
+        if len(rows) <= _FEW:
+            self._subjects.update(_by_subject({row.subject for row in rows}, sorted(rows, key=_from_at)))
+
     def look_up(self, connection: Connection, subjects: set[str], resource_keys: set[str]) -> None:
         """Remembers what the database says of those not looked up before."""
         for chunk in _chunks(subjects - self._subjects.keys()):
-            found: dict[str, tuple[list[datetime], list[UUID]]] = {subject: ([], []) for subject in chunk}
             query = sa.select(tenant_subjects).where(tenant_subjects.c.subject.in_(chunk))
-            for row in connection.execute(query.order_by(tenant_subjects.c.from_at)):
-                found[row.subject][0].append(row.from_at)
-                found[row.subject][1].append(row.tenant_id)
-            self._subjects.update(found)
+            rows = connection.execute(query.order_by(tenant_subjects.c.from_at))
+            self._subjects.update(_by_subject(chunk, rows))
         for chunk in _chunks(resource_keys - self._resources.keys()):
             known = set(connection.execute(sa.select(resources.c.key).where(resources.c.key.in_(chunk))).scalars())
             self._resources.update({key: key in known for key in chunk})
+
+
+def _by_subject(subjects: Iterable[str], rows: Iterable[Any]) -> dict[str, tuple[list[datetime], list[UUID]]]:
+    """Of each subject since when it is whose; the rows are in order of time."""
+    found: dict[str, tuple[list[datetime], list[UUID]]] = {subject: ([], []) for subject in subjects}
+    for row in rows:
+        found[row.subject][0].append(row.from_at)
+        found[row.subject][1].append(row.tenant_id)
+    return found
+
+
+def _from_at(row: Any) -> datetime:
+    at: datetime = row.from_at
+    return at
 
 
 def _chunks(items: set[str]) -> Iterable[list[str]]:
@@ -124,6 +145,7 @@ class CatalogCache:
         snapshot = self.snapshot
         if snapshot is None or snapshot.version != version or snapshot.is_full:
             snapshot = Snapshot(version, meter_store.load(connection))
+            snapshot.look_up_few(connection)
             self.snapshot = snapshot
         return snapshot
 

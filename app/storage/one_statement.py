@@ -39,12 +39,14 @@ class Answer(NamedTuple):
 
 
 _CONTENT = ("source", "id", "type", "subject", "resource", "time", "time_sent", "data")
+# Key by key, whatever the planner makes of a table of which it knows little: never by a walk through all of it.
 _FIND_KNOWN = (
     "SELECT sent.n, kept.* FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) WITH ORDINALITY "
     "AS sent (tenant_id, identity, digest, n) "
-    "JOIN events ON events.tenant_id = sent.tenant_id AND events.identity = sent.identity "
-    f"LEFT JOIN LATERAL (SELECT {', '.join(f'events.{name}' for name in _CONTENT)} "
-    "WHERE events.digest <> sent.digest) AS kept ON true"
+    f"CROSS JOIN LATERAL (SELECT digest, {', '.join(_CONTENT)} FROM events "
+    "WHERE events.tenant_id = sent.tenant_id AND events.identity = sent.identity OFFSET 0) AS known "
+    f"LEFT JOIN LATERAL (SELECT {', '.join(f'known.{name}' for name in _CONTENT)} "
+    "WHERE known.digest <> sent.digest) AS kept ON true"
 )
 
 
@@ -73,9 +75,12 @@ _ANSWER = (
     f"SELECT held.version, EXISTS (SELECT FROM quarantine WHERE status = 'open' AND tenant_id <> '{NOBODY}') FROM held"
 )
 _SENT = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(event_store.SENT_TYPES, 2))
-_OWN = (
-    "unnest($2::uuid[], $9::timestamptz[], $4::text[], $5::text[], $15::timestamptz[], $16::integer[]) WITH ORDINALITY "
-    "AS own (tenant_id, time, source, id, start, number, n)"
+# Of each event its bucket's tenant and hour, and what adds up of it; and, where a meter asks for the latest, its place
+# in time.
+_OWN = "unnest($2::uuid[], $15::timestamptz[], $16::integer[]) WITH ORDINALITY AS own (tenant_id, start, number, n)"
+_OWN_IN_TIME = (
+    "unnest($2::uuid[], $15::timestamptz[], $16::integer[], $9::timestamptz[], $4::text[], $5::text[]) "
+    "WITH ORDINALITY AS own (tenant_id, start, number, time, source, id, n)"
 )
 # The few (meter, resource, dimensions) that were measured, and what each event adds to which; decimals come as texts.
 _SLOTS = (
@@ -93,7 +98,7 @@ def _statement(*, with_extremes: bool) -> str:
     folds = ["count(*)", f"sum(own.number) + count(*) * {_HALF}", "sum(part.value)"]
     if with_extremes:
         names += _EXTREMES
-        source = f"{source} JOIN {_SLOTS} USING (slot)"
+        source = f"{_PARTS} JOIN {_OWN_IN_TIME} USING (n) JOIN {_SLOTS} USING (slot)"
         of = "FILTER (WHERE slot.kind = '{}')".format
         latest = 'ORDER BY own.time DESC, own.source COLLATE "C" DESC, own.id COLLATE "C" DESC'
         folds[2] += f" {of('sum')}"

@@ -143,6 +143,7 @@ class Intake:
         self._go.clear()
         # While something is held, a second transaction begins only for what is larger than all that is sent here.
         group_commit.SMALL_GROUP_BYTES = 2**40
+        group_commit.MAX_GROUP_BYTES_OF_MANY = group_commit.MAX_GROUP_BYTES
         first = [asyncio.create_task(self.post(EMPTY))]
         while not self.groups:
             await asyncio.sleep(0.001)

@@ -110,6 +110,31 @@ def test_one_that_is_larger_than_a_group_is_written_alone(
     assert writer.groups[1:] == [["small"], ["large"], ["other"]]
 
 
+def test_where_several_write_a_group_takes_less_so_that_all_have_something_to_do(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups of a lone writer hold 300 bytes, of several 30: six of 10 bytes go by three."""
+    monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES", 300)
+    monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES_OF_MANY", 30)
+    monkeypatch.setattr(group_commit, "SMALL_GROUP_BYTES", 0)
+    sizes: dict[int, list[int]] = {}
+    for writers in (1, 2):
+        group = GroupCommit[str, str](writer, writers=writers, max_bytes=1000)
+        posts = [("a", str(n), 10) for n in range(6)]
+
+        async def all_at_once(group: GroupCommit[str, str] = group, posts: list[tuple[str, str, int]] = posts) -> None:
+            tasks = [asyncio.create_task(group.submit(post, client=client, size=size)) for client, post, size in posts]
+            await asyncio.sleep(0)
+            group.start()
+            await asyncio.gather(*tasks)
+
+        asyncio.run(all_at_once())
+        group.stop()
+        sizes[writers] = sorted(map(len, writer.groups))
+        writer.groups.clear()
+    assert sizes == {1: [6], 2: [3, 3]}
+
+
 def test_what_is_in_the_background_is_written_when_nothing_else_waits(
     writer: Writer, group: GroupCommit[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
