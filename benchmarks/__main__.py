@@ -342,7 +342,7 @@ def _number(value: float) -> str:
 def _ratio(figure: Figure) -> str:
     if figure.ratio is None:
         return ""
-    return f"{figure.ratio:,.0f} x" if figure.unit == "seconds" else f"{figure.ratio:.1%}"
+    return f"{figure.ratio:,.{1 if figure.ratio < 10 else 0}f} x" if figure.unit == "seconds" else f"{figure.ratio:.1%}"
 
 
 def _save(figures: list[Figure], options: argparse.Namespace, postgresql_version: str) -> Path:

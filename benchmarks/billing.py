@@ -4,6 +4,10 @@ Beside two bare aggregates of SQL, each in one statement: the sum over the bucke
 sum over the events behind them. The work is done by a process of its own, whose memory is measured.
 
     python -m benchmarks.billing URL close|simulate      what that process does
+
+Of the size of a large house, ten million events (it takes long):
+
+    python -m benchmarks --part billing --database sqlite --subscriptions 10000 --events-each 1000
 """
 
 from __future__ import annotations

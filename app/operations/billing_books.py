@@ -141,7 +141,7 @@ class Desk:
         if key not in self._ahead:
             place = self._waiting.index(key) if key in self._waiting else None
             chosen = [key] if place is None else self._waiting[place : place + self.READ_AHEAD]
-            self._waiting = [one for one in self._waiting if one not in set(chosen)]
+            self._waiting = [one for one in self._waiting if one not in chosen]
             self._ahead |= _read_ahead(self._connection, [self._subscriptions[one] for one in chosen], self._meters)
         return self._ahead.pop(key)
 

@@ -68,10 +68,12 @@ def issue_draft(
     if place.credits_id is not None:
         issuing.disturb(place.tenant_id)
     paid = book_issued(connection, stored, is_idle=issuing.is_idle(place.tenant_id), now=issued_at)
-    announce(
-        connection, f"{issued.type}.issued", place.tenant_id, document_facts(issued), now=issued_at,
-        seller_id=place.seller_id, listeners=issuing.listeners(connection),
-    )  # fmt: skip
+    listeners = issuing.listeners(connection)
+    if listeners:
+        announce(
+            connection, f"{issued.type}.issued", place.tenant_id, document_facts(issued), now=issued_at,
+            seller_id=place.seller_id, listeners=listeners,
+        )  # fmt: skip
     done = StoredInvoice(replace(issued, paid=paid), place, moved.total)
     mail_issued(connection, done, buyer, now=issued_at)
     return done

@@ -237,7 +237,11 @@ def save_issued(
     """Writes the issued document and its lines, whose digests these are, and moves its series and the stem of its
     number on; there is no draft with its id."""
     _insert(connection, issued, place, now, digests=digests, series=series, sequence=state.total)
-    connection.execute(_MOVE_SERIES, asdict(state) | {"of_seller": place.seller_id, "of_series": series})
+    end = {
+        "of_seller": place.seller_id, "of_series": series, "year": state.year, "sequence": state.sequence,
+        "total": state.total, "last_hash": state.last_hash, "last_issued_at": state.last_issued_at,
+    }  # fmt: skip
+    connection.execute(_MOVE_SERIES, end)
     stem, sequence = parse_number(issued.number)
     moved = {"of_seller": place.seller_id, "of_stem": stem, "sequence": sequence}
     if not connection.execute(_MOVE_STEM, moved).rowcount:
