@@ -205,6 +205,7 @@ def _audit_seller(
 ) -> None:  # fmt: skip
     """Walks a seller's documents in order of issue: numbers, chains and content of each."""
     seller = keys.get(seller_id, str(seller_id))
+    ordinals: dict[tuple[str, UUID], int] = {}
     previous: dict[str, StoredInvoice] = {}
     stems: dict[str, int] = {}
     credited: dict[tuple[UUID, UUID], list[TaxGroup]] = {}
@@ -212,6 +213,7 @@ def _audit_seller(
     for name, stored in merge(*walks, key=lambda item: item[1].invoice.issued_at or EARLIEST):
         _check_order(audit, stored, previous.get(name), stems, seller)
         _check_document(connection, audit, stored, credited)
+        _check_ordinal(audit, stored, ordinals, name)
         previous[name] = stored
         audit.documents += 1
         progress("documents", audit.documents)
@@ -271,6 +273,15 @@ def _check_order(
                 instant_text(invoice.issued_at),
             )
         )  # fmt: skip
+
+
+def _check_ordinal(audit: Audit, stored: StoredInvoice, before: dict[tuple[str, UUID], int], series: str) -> None:
+    """What a buyer was issued in one series is in its order. `before` are the ordinals of the last ones."""
+    key, found = (series, stored.place.tenant_id), stored.ordinal or 0
+    if found <= before.get(key, 0):
+        row = {"number": stored.invoice.number, "id": stored.invoice.id}
+        audit.differences.append(Difference("invoices", row, "ordinal", f"above {before.get(key, 0)}", str(found)))
+    before[key] = found
 
 
 def _check_document(

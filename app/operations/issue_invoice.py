@@ -61,9 +61,10 @@ def issue_draft(
     issued, digests = sealed(numbered)
     refuse_disagreements(issued)
     moved = SeriesState(numbered_on.year, sequence, series.total + 1, issued.hash, issued_at)
-    invoice_store.save_issued(connection, issued, place, moved, series=name, digests=digests, now=now)
+    ordinal = issuing.next_ordinal(connection, place.tenant_id)
+    invoice_store.save_issued(connection, issued, place, moved, series=name, digests=digests, ordinal=ordinal, now=now)
     issuing.moved(place.seller_id, name, stem, moved)
-    stored = StoredInvoice(issued, place, moved.total)
+    stored = StoredInvoice(issued, place, moved.total, ordinal)
     book_coupons(connection, stored, now=issued_at)
     if place.credits_id is not None:
         issuing.disturb(place.tenant_id)
@@ -74,7 +75,7 @@ def issue_draft(
             connection, f"{issued.type}.issued", place.tenant_id, document_facts(issued), now=issued_at,
             seller_id=place.seller_id, listeners=listeners,
         )  # fmt: skip
-    done = StoredInvoice(replace(issued, paid=paid), place, moved.total)
+    done = replace(stored, invoice=replace(issued, paid=paid))
     mail_issued(connection, done, buyer, now=issued_at)
     return done
 

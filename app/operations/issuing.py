@@ -6,7 +6,7 @@ series ends, and the others count on from there; each is written down with its d
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
@@ -18,10 +18,12 @@ from app.storage.invoice_store import SeriesState
 
 class Issuing:
     """Good for the transaction in which it was made, and all that is issued in that goes by it. `idle` are the tenants
-    whose accounts were locked and had nothing open on them, neither credit nor money."""
+    whose accounts were locked and had nothing open on them, neither credit nor money; `ordinals` are those of the last
+    documents of tenants."""
 
-    def __init__(self, idle: Collection[UUID] = ()) -> None:
+    def __init__(self, idle: Collection[UUID] = (), ordinals: Mapping[UUID, int] | None = None) -> None:
         self._idle = set(idle)
+        self._ordinals = dict(ordinals or {})
         self._series: dict[tuple[UUID, str], SeriesState] = {}
         self._stems: dict[tuple[UUID, str], int] = {}
         self._listeners: list[Listener] | None = None
@@ -33,6 +35,13 @@ class Issuing:
     def disturb(self, tenant_id: UUID) -> None:
         """Something may come back to the tenant's account."""
         self._idle.discard(tenant_id)
+
+    def next_ordinal(self, connection: Connection, tenant_id: UUID) -> int:
+        """Above that of all that was issued to the tenant; its account is locked."""
+        if tenant_id not in self._ordinals:
+            self._ordinals |= invoice_store.last_ordinals(connection, [tenant_id])
+        self._ordinals[tenant_id] += 1
+        return self._ordinals[tenant_id]
 
     def listeners(self, connection: Connection) -> list[Listener]:
         """The endpoints of webhooks."""
@@ -66,4 +75,4 @@ def issuing_for(connection: Connection, tenant_ids: Collection[UUID]) -> Issuing
     """For documents of these tenants, whose accounts are locked."""
     wanted = sorted(tenant_ids)
     busy = credit_store.tenants_with_open(connection, wanted) | payment_store.tenants_with_open(connection, wanted)
-    return Issuing(set(wanted) - busy)
+    return Issuing(set(wanted) - busy, invoice_store.last_ordinals(connection, wanted))

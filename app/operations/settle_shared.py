@@ -194,7 +194,7 @@ def _place_in_plan(member: _Member) -> tuple[int, int]:
     if member.billed is None:
         return (1, 0)
     document, line = member.billed.documents[0], member.billed.first
-    return (0, (document.sequence or 0) * 100_000 + int(line.id.removeprefix("ln_")))
+    return (0, (document.ordinal or 0) * 100_000 + int(line.id.removeprefix("ln_")))
 
 
 class _Work:

@@ -42,6 +42,7 @@ from app.storage import draft_store
 from app.storage.draft_store import DraftWork
 from app.storage.payment_store import paid_totals
 from app.storage.tables import (
+    credit_accounts,
     invoice_files,
     invoice_lines,
     invoices,
@@ -73,9 +74,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class StoredInvoice:
+    """`sequence` is its place in its series, `ordinal` says which of all that were issued to its buyer came first,
+    whichever series they are in and whoever sold."""
+
     invoice: Invoice
     place: Place
     sequence: int | None
+    ordinal: int | None = None
 
 
 def invoice_public_id(place: Place) -> str:
@@ -89,7 +94,7 @@ def save_draft(connection: Connection, draft: Invoice, place: Place, now: dateti
 
 def _insert(
     connection: Connection, invoice: Invoice, place: Place, now: datetime, *, digests: Sequence[bytes],
-    series: str = "", sequence: int | None = None,
+    series: str = "", sequence: int | None = None, ordinal: int | None = None,
 ) -> None:  # fmt: skip
     period = invoice.period
     row = {
@@ -98,8 +103,8 @@ def _insert(
         "buyer": _kept_text(keep_party(invoice.buyer)), "currency": invoice.currency, "language": invoice.language,
         "time_zone": invoice.time_zone, "period_start": period.start, "period_end": period.end, "net": invoice.net,
         "tax": _tax_text(invoice.tax), "total": invoice.total, "series": series, "number": invoice.number,
-        "sequence": sequence, "issued_at": invoice.issued_at, "due_date": invoice.due_date, "hash": invoice.hash,
-        "previous_hash": invoice.previous_hash, "subscription_id": place.subscription_id,
+        "sequence": sequence, "ordinal": ordinal, "issued_at": invoice.issued_at, "due_date": invoice.due_date,
+        "hash": invoice.hash, "previous_hash": invoice.previous_hash, "subscription_id": place.subscription_id,
         "billing_at": place.billing_at, "slot": place.slot, "credits_id": place.credits_id,
         "references": _references_text(invoice.references), "created_at": now,
         "allowances": _allowances_text(invoice.allowances), "remarks": _remarks_text(invoice.remarks),
@@ -217,6 +222,14 @@ def _locked(connection: Connection, seller_id: UUID, series: str) -> SeriesState
     return SeriesState(row.year, row.sequence, row.total, row.last_hash, row.last_issued_at)
 
 
+def last_ordinals(connection: Connection, tenant_ids: Collection[UUID]) -> dict[UUID, int]:
+    """The ordinal of what was issued last to each of these tenants, whose accounts are locked; 0 where nothing was."""
+    last = sa.select(sa.func.max(invoices.c.ordinal)).where(invoices.c.tenant_id == credit_accounts.c.tenant_id)
+    query = sa.select(credit_accounts.c.tenant_id, last.scalar_subquery().label("ordinal"))
+    query = query.where(credit_accounts.c.tenant_id.in_(sorted(tenant_ids)))
+    return {row.tenant_id: row.ordinal or 0 for row in connection.execute(query)}
+
+
 def stem_counter(connection: Connection, seller_id: UUID, stem: str) -> int:
     """How many numbers of the stem were given; the seller's series are locked."""
     query = sa.select(number_stems.c.sequence).where(number_stems.c.tenant_id == seller_id, number_stems.c.stem == stem)
@@ -232,11 +245,11 @@ def stems_of(connection: Connection, seller_id: UUID) -> dict[str, int]:
 
 def save_issued(
     connection: Connection, issued: Invoice, place: Place, state: SeriesState, *, series: str,
-    digests: Sequence[bytes], now: datetime,
+    digests: Sequence[bytes], ordinal: int, now: datetime,
 ) -> None:  # fmt: skip
     """Writes the issued document and its lines, whose digests these are, and moves its series and the stem of its
     number on; there is no draft with its id."""
-    _insert(connection, issued, place, now, digests=digests, series=series, sequence=state.total)
+    _insert(connection, issued, place, now, digests=digests, series=series, sequence=state.total, ordinal=ordinal)
     end = {
         "of_seller": place.seller_id, "of_series": series, "year": state.year, "sequence": state.sequence,
         "total": state.total, "last_hash": state.last_hash, "last_issued_at": state.last_issued_at,
@@ -309,7 +322,7 @@ def issued_of_subscription(connection: Connection, tenant_id: UUID, subscription
     query = sa.select(invoices).where(
         invoices.c.tenant_id == tenant_id, _has_line_of(tenant_id, subscription_id), invoices.c.status == "issued"
     )
-    return _stored(connection, query.order_by(invoices.c.sequence))
+    return _stored(connection, query.order_by(invoices.c.ordinal))
 
 
 def _has_line_of(tenant_id: UUID, subscription_id: UUID) -> sa.ColumnElement[bool]:
@@ -340,7 +353,7 @@ def notes_on(connection: Connection, tenant_id: UUID, invoice_id: UUID) -> list[
     query = sa.select(invoices).where(
         invoices.c.tenant_id == tenant_id, invoices.c.credits_id == invoice_id, invoices.c.status == "issued"
     )
-    return _stored(connection, query.order_by(invoices.c.sequence))
+    return _stored(connection, query.order_by(invoices.c.ordinal))
 
 
 def with_slot(connection: Connection, tenant_id: UUID, prefix: str) -> list[StoredInvoice]:
@@ -428,7 +441,7 @@ def marked_lines(
             invoices.c.status == "issued", invoice_lines.c.mark != "",
             sa.or_(invoice_lines.c.kind != "credit", invoice_lines.c.reopens_usage),
         )
-        .order_by(invoices.c.sequence, invoice_lines.c.position)
+        .order_by(invoices.c.ordinal, invoice_lines.c.position)
     )  # fmt: skip
     found: dict[tuple[UUID, UUID], list[MarkedLine]] = {key: [] for key in keys}
     for row in connection.execute(query):
@@ -613,7 +626,7 @@ def _stored_invoice(
         references=tuple(Reference(i, n, parse_instant(t)) for i, n, t in json.loads(row["references"])),
         allowances=_allowances(row["allowances"]), remarks=_remarks(row["remarks"]), **_details(row),
     )  # fmt: skip
-    return StoredInvoice(replace(invoice, credited=credited, paid=paid), place, row["sequence"])
+    return StoredInvoice(replace(invoice, credited=credited, paid=paid), place, row["sequence"], row["ordinal"])
 
 
 def _kept_text(kept: Any) -> str:

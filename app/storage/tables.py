@@ -227,11 +227,13 @@ invoices = _table(
     _text("remarks", ""),  # JSON of what a person wrote on it; '' where nobody did
     _text("purchase_order", ""),
     _text("details", ""),  # JSON of what few documents have: other references, delivery, notes, VAT in another currency
+    Column("ordinal", sa.BigInteger, nullable=True),  # later ones of a buyer have higher ones, in whatever series
     UniqueConstraint("tenant_id", "subscription_id", "billing_at", "type", "slot"),
     ForeignKeyConstraint(["tenant_id"], ["tenants.tenant_id"]), Index(None, "tenant_id", "credits_id"),
     Index(None, "seller_id", "series", "sequence"), Index(None, "issued_at", "sequence", "invoice_id"),
     Index(None, "seller_id", "issued_at", "sequence", "invoice_id"),
     Index(None, "tenant_id", "issued_at", "sequence", "invoice_id"), Index(None, "tenant_id", "purchase_order"),
+    Index(None, "tenant_id", "ordinal"),
 )  # fmt: skip
 
 invoice_lines = _table(

@@ -355,6 +355,23 @@ def test_a_credit_that_opens_use_again_is_billed_with_the_next_document(api: Api
     check_books(api)
 
 
+def test_credit_notes_with_numbers_of_their_own_are_made_once(api: Api) -> None:
+    """A session of 3 kWh is cancelled: 0.33 and 0.33 go back, whichever number the notes have in their series."""
+    collecting(api)
+    api.put("/v1/tenants/garage", OPERATOR | {"numbering": {"pattern": "F{seq:06}", "credit_note": "A{seq:06}"}})
+    use(api, "1", "3")
+    use(api, "2", "3", "2026-11-05T10:00:00Z")
+    use(api, "3", "3", "2026-11-06T10:00:00Z")
+    api.bill(BILLED)
+    api.bill(month(api, 12))
+    cancel(api, "2")
+    api.bill("2026-12-01T00:00:00Z")
+    api.bill("2026-12-01T00:00:00Z")
+
+    assert [one["number"] for one in api.invoices()] == ["F000001", "F000002", "A000001", "A000002"]
+    check_books(api)
+
+
 # --- drafts -----------------------------------------------------------------------------------------------------------
 
 

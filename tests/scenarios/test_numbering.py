@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.operations.audit_books import audit_books
+from app.storage import migrate
 from tests.service import OPERATOR, PER_UNIT, Api, event, set_up
 
 MONTHS = ("2026-10-01", "2026-11-01", "2026-12-01", "2027-01-01", "2027-02-01")
@@ -92,3 +94,61 @@ def test_a_pattern_that_is_none_is_refused(api: Api, numbering: dict[str, str], 
     answer = api.call("PUT", "/v1/tenants/garage", OPERATOR | {"numbering": numbering})
     assert answer.status_code == 422
     assert [item["pointer"] for item in answer.json()["errors"]] == [pointer]
+
+
+def test_what_is_credited_in_a_series_of_its_own_is_credited_once(api: Api) -> None:
+    """The third document bills two sessions; one is cancelled: the first note takes 2.17 of it back, and no later run
+    does so again, though the note is the first of its series and the invoice the third."""
+    set_up(api, [PER_UNIT], start="2026-09-01")
+    seller(api, pattern="F{year}-{seq:06}", credit_note="A{year}-{seq:06}")
+    for number in (1, 2):
+        api.post("/v1/events", [event(f"s-{number}", time=f"2026-11-0{number}T10:00:00Z")])
+    for month in MONTHS[:3]:
+        bill(api, month)
+    api.post(
+        "/v1/events/cancellations", {"tenant": "acme", "source": "/chargers/12", "id": "s-1", "reason": "test"}
+    )  # fmt: skip
+    assert [bill(api, month) for month in MONTHS[3:]] == [["F2027-000001", "A2027-000001"], ["F2027-000002"]]
+    assert [one["net"] for one in api.invoices(type="credit_note")] == ["2.17"]
+    assert clean(api) == []
+
+
+def test_what_another_seller_billed_is_not_billed_again(api: Api) -> None:
+    """The garage hands its customers over to Nord, whose numbers begin anew: late use of October, which the garage
+    billed with its second document, is billed by Nord's first, once."""
+    set_up(api, [PER_UNIT], start="2026-09-01")
+    bill(api, MONTHS[0])
+    bill(api, MONTHS[1])
+    api.put("/v1/tenants/garage", OPERATOR | {"operator": False})
+    api.put("/v1/tenants/nord", OPERATOR | {"name": "Nord"})
+    api.post("/v1/events", [event("late", time="2026-10-05T10:00:00Z")])
+    bill(api, MONTHS[2])
+    bill(api, MONTHS[3])
+    assert [(one["seller"], one["net"]) for one in api.invoices()] == [
+        ("garage", "0.00"), ("garage", "0.00"), ("nord", "2.18"), ("nord", "0.00"),
+    ]  # fmt: skip
+    assert clean(api) == []
+
+
+def test_documents_from_before_buyers_had_an_order_are_put_in_order(api: Api, database_url: str) -> None:
+    """Two invoices, a note of a series of its own, and a cancelled invoice with the one that takes its place: each is
+    where it was, and nothing is credited again."""
+    set_up(api, [PER_UNIT], start="2026-09-01")
+    seller(api, pattern="F{year}-{seq:06}", credit_note="A{year}-{seq:06}")
+    for number in (1, 2):
+        api.post("/v1/events", [event(f"s-{number}", time=f"2026-10-0{number}T10:00:00Z")])
+    bill(api, MONTHS[0])
+    bill(api, MONTHS[1])
+    second = api.invoices(number="F2026-000002")[0]
+    wish = {"reason": "wrong address", "reopens_usage": True, "reissue": True}
+    api.post(f"/v1/invoices/{second['id']}/credit-notes", wish)
+    database = api.client.app.state.database  # type: ignore[attr-defined]
+    query = sa.text("SELECT number, ordinal FROM invoices ORDER BY ordinal")
+    before = database.read(lambda connection: [tuple(row) for row in connection.execute(query)])
+    assert before == [("F2026-000001", 1), ("F2026-000002", 2), ("A2026-000001", 3), ("F2026-000003", 4)]
+    migrate.downgrade(database_url, "0032")
+    migrate.upgrade(database_url)
+    assert database.read(lambda connection: [tuple(row) for row in connection.execute(query)]) == before
+    bill(api, MONTHS[2])
+    assert len(api.invoices(type="credit_note")) == 1
+    assert clean(api) == []
