@@ -11,6 +11,6 @@ import pytest
 from tests.contract.whole import PARTS, TWICE, ask_for_everything
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_answer_is_as_documented(sqlite_url: str, part: int) -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_every_answer_is_as_documented(sqlite_url: str, part: str) -> None:
     ask_for_everything(sqlite_url, part, without_coverage=TWICE)

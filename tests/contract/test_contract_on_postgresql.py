@@ -8,6 +8,6 @@ import pytest
 from tests.contract.whole import LARGE_BODIES, PARTS, ask_for_everything
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_answer_is_as_documented(postgresql_database_url: str, part: int) -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_every_answer_is_as_documented(postgresql_database_url: str, part: str) -> None:
     ask_for_everything(postgresql_database_url, part, without_coverage=LARGE_BODIES)
