@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Collection
 from datetime import UTC, date, datetime, time
 
 from fastapi import Request
@@ -68,8 +70,11 @@ def texts_parameter(request: Request, name: str) -> tuple[str, ...]:
     return tuple(filter(None, values))
 
 
-def known_parameters(request: Request, *names: str) -> None:
-    """Refuses a parameter that the route does not know: a misspelt filter must not answer for all."""
-    for name in request.query_params:
+def known_parameters(request: Request, *names: str, repeated: Collection[str] = ()) -> None:
+    """Refuses a parameter that the route does not know, or that is sent twice where it has one value: a misspelt or
+    forgotten filter must not answer for all."""
+    for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
         if name not in names:
             raise InvalidInput.at(name, f"unknown parameter {name}; known are {', '.join(names)}")
+        if times > 1 and name not in repeated:
+            raise InvalidInput.at(name, f"{name} is sent {times} times; it has one value")

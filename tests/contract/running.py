@@ -296,7 +296,7 @@ _RULES = (
     r"it would have expired before it is in force", r"the tenant is billed in \w{3}", r"has more decimals than \w{3}",
     r"there is no charge '.*' that prices use", r"'.*' is named twice", r"there is no allowance of which .*",
     r"a coupon has one .*", r"an amount has a currency", r"only an amount has .*", r"an amount is above 0 .*",
-    r"there is no (coupon|subscription) '.*'", r"the coupon is in \w{3}, .*",
+    r"there is no (coupon|subscription) .*", r"the coupon is in \w{3}, .*",
     r"an override (has a condition: .*|names an account)", r"must be a rate in percent with at most 4 decimals",
     r"as_of lies more than \d+ days ahead: .*",
     r"another allowance has the key .*", r"more is committed .*", r"the key 'true-up' is kept .*",
@@ -327,7 +327,8 @@ _RULES = (
     r"an amount that is paid is above 0 .*", r"what is paid is in \w{3}.*", r"lies in the future: today is .*",
     r"lies from .*, when it was paid, to .*, today", r"this tenant has no such invoice",
     r"a payment has either an invoice or allocations", r"send either an invoice or allocations",
-    r"the allocations say what is paid", r"name the invoice that it pays", r"is another name of \w+: send one of them",
+    r"the allocations say what is paid", r"name the invoice that it pays",
+    r"(\w+ )?is another name of \w+: send one of them",
     r"more than the .* that (are|it) .*", r"it is the invoice of another seller",
     # What a bank statement holds is no matter of the document.
     r"The XML .*", r"is no (CAMT\.053|CSV): .*", r"has no line with the names of its columns",

@@ -72,3 +72,18 @@ def test_a_bound_key_is_told_the_same_of_another_seller_and_of_none(api: Api) ->
 def bound_key(api: Api) -> str:
     database = api.client.app.state.database  # type: ignore[attr-defined]
     return create_key(database, scopes=("finance",), tenant="acme", now=api.clock())
+
+
+def test_a_filter_under_two_names_is_refused_and_one_that_cannot_be_read_under_either(api: Api) -> None:
+    for name in ("sales-journal.txt", "documents.csv"):
+        asked = {"from": "2026-01-01", "issued_from": "2026-02-01"}
+        (twice,) = faults(api.call("GET", f"/v1/exports/{name}", params=asked))
+        assert twice == {"pointer": "issued_from", "detail": "issued_from is another name of from: send one of them"}
+        (unreadable,) = faults(api.call("GET", f"/v1/exports/{name}", params={"to": "2026-02-01", "issued_to": "null"}))
+        assert unreadable["pointer"] == "issued_to"
+
+
+def test_a_filter_that_has_one_value_is_not_sent_twice(api: Api) -> None:
+    found = faults(api.call("GET", "/v1/invoices?type=invoice&type=credit_note"))
+
+    assert found == [{"pointer": "type", "detail": "type is sent 2 times; it has one value"}]

@@ -4,6 +4,7 @@ own, so that the two run side by side."""
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ def check(report: Report) -> None:
 
 
 def _of(label: str) -> str:
-    """What the operation is about: "payments" of "GET /v1/payments/{id}"."""
+    """What the operation is about: "bank" of "GET /v1/bank-entries/{id}"."""
     first, *rest = label.split("/")[1:]
-    return rest[0] if first == "v1" else first
+    return re.split(r"[-.]", rest[0] if first == "v1" else first)[0]
 
 
 _DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "openapi.json"

@@ -120,7 +120,7 @@ _EVENT_FILTERS: list[Schema] = [
 )  # fmt: skip
 async def get_openmeter_events(request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """Events that came in, the latest first; one that does not count says why in `validationError`."""
-    known_parameters(request, *(item["name"] for item in _EVENT_FILTERS))
+    known_parameters(request, *(item["name"] for item in _EVENT_FILTERS), repeated=("customerId",))
     text_parameter(request, "clientId")
     wanted = IngestedFilter(
         id=text_parameter(request, "id") or "", subject=text_parameter(request, "subject") or "",

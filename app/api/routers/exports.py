@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import StreamingResponse
@@ -82,8 +82,7 @@ def wished(request: Request, *others: str) -> ExportWish:
     known_parameters(request, *_WISHED, *others)
     type_: Any = choice_parameter(request, "type", DOCUMENT_TYPES)
     return ExportWish(
-        _bound(request, "from") or _bound(request, "issued_from"),
-        _bound(request, "to") or _bound(request, "issued_to"),
+        _issued(request, "from"), _issued(request, "to"),
         _bound(request, "period_start"), _bound(request, "period_end"), type_,
         choice_parameter(request, "currency", tuple(CURRENCY_DECIMALS)), text_parameter(request, "seller"),
         text_parameter(request, "buyer"), text_parameter(request, "tenant"),
@@ -92,6 +91,14 @@ def wished(request: Request, *others: str) -> ExportWish:
 
 def _bound(request: Request, name: str) -> Bound | None:
     return date_parameter(request, name) or instant_parameter(request, name)
+
+
+def _issued(request: Request, name: Literal["from", "to"]) -> Bound | None:
+    """What is sent under one of the two names. Raises InvalidInput where it is sent under both."""
+    found, other = _bound(request, name), _bound(request, f"issued_{name}")
+    if found is not None and other is not None:
+        raise InvalidInput.at(f"issued_{name}", f"issued_{name} is another name of {name}: send one of them")
+    return found or other
 
 
 async def streamed(make: Callable[[], Iterator[bytes]], media_type: str, name: str) -> Response:
@@ -202,8 +209,7 @@ async def get_sales_journal(format: str, request: Request, caller: Caller = Depe
     )
     separator = _SEPARATORS[choice_parameter(request, "separator", tuple(_SEPARATORS)) or "tab"]
     wish = JournalWish(
-        _bound(request, "from") or _bound(request, "issued_from"),
-        _bound(request, "to") or _bound(request, "issued_to"), text_parameter(request, "seller") or "",
+        _issued(request, "from"), _issued(request, "to"), text_parameter(request, "seller") or "",
         choice_parameter(request, "currency", tuple(CURRENCY_DECIMALS)) or "",
         whole_parameter(request, "first_number", most=MAX_FIRST_NUMBER, default=1),
     )  # fmt: skip

@@ -60,7 +60,18 @@ _PARAMETERS = [
 )  # fmt: skip
 async def get_usage(request: Request, caller: Caller = Depends(require("read"))) -> Response:
     """What was used, every event acknowledged before this request included, exactly in any time zone."""
-    known_parameters(request, "meter", "tenant", "start", "end", "window", "time_zone", "group_by", "resource")
+    known_parameters(
+        request,
+        "meter",
+        "tenant",
+        "start",
+        "end",
+        "window",
+        "time_zone",
+        "group_by",
+        "resource",
+        repeated=("group_by",),
+    )
 
     def work() -> dict[str, Any]:
         query = _query(request, caller)
