@@ -280,7 +280,7 @@ _RULES = (
     r"only the last tier has no bound", r"this model prices use: .*", r"a flat charge .*", r"only a flat charge .*",
     r"must lie between 1970.*", r"`through` lies in the future: .*", r"end must lie after start",
     r"windows need both `start` and `end`", r"meter .* has no dimension .*", r"subject is missing: .*",
-    r"the rate of category \w+ is .*", r"(data )?holds a NUL character or (a )?lone surrogate",
+    r"the rate of category \w+ is .*", r"(\w+ )?holds a NUL character( or (a )?lone surrogate)?",
     r"is no expression: .*", r"count reads no number", r"is nothing that \w+ has", r"is the same as start_value",
     r"must be a text, a number, true or false",
     # A JSON number cannot be held to a count of decimals; and which characters there are differs with the version of
