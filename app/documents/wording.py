@@ -123,7 +123,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "cost_centre": "Cost centre",
         "delivery": "Delivered to",
         "subscription": "Subscription {name}",
-        "of_no_subscription": "Besides",
+        "of_no_subscription": "Other items",
         "subtotal": "Subtotal {name}",
         "payment": "Payment",
         "beneficiary": "Beneficiary",
