@@ -7,7 +7,6 @@ routes by which a process is watched.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +26,7 @@ from app.api.requests import Requests
 from app.api.routers import ROUTERS
 from app.api.routers.events import post_events
 from app.api.routing import shorten
+from app.garbage import collect_less_often
 from app.observability.exposition import exposition
 from app.operations.authenticate import KnownCallers, register_bootstrap_key
 from app.operations.refresh_gauges import Gauges
@@ -59,11 +59,8 @@ def create_app(settings: Settings | None = None, *, clock: Callable[[], datetime
 
 
 def create_served_app() -> FastAPI:
-    """The application as a process of its own runs it. Ingestion makes many objects that refer to none of their own
-    kind: looking for cycles among them as often as Python does by itself takes a third of its time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
+    """The application as a process of its own runs it."""
+    collect_less_often()
     return create_app()
 
 

@@ -26,6 +26,7 @@ from time import perf_counter
 import sqlalchemy as sa
 
 from app.domain.simulations import SimulatedPlan, SimulationRequest, Totals, with_changes
+from app.garbage import collect_less_often
 from app.operations.ingest_events import Post, ingest_events
 from app.operations.publish_plan import publish_plan
 from app.operations.put_meter import put_meter
@@ -193,6 +194,7 @@ def _seconds(database: Database, query: sa.Select[tuple[object, ...]]) -> float:
 
 def main() -> None:
     url, what = sys.argv[1:]
+    collect_less_often()
     database = Database.open(url)
     began = perf_counter()
     (_close if what == "close" else _simulate)(database)

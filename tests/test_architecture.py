@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("operations",),
     ("wire",),
     ("storage", "outbound", "documents"),
-    ("observability", "settings"),
+    ("observability", "settings", "garbage"),
     ("domain",),
 )
 # `quotepart serve` starts the application that main builds, `quotepart openapi` writes down its interface; the demo is

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from app.commands.terminal import AsJson, Quiet, bar, err, instant, now, opened, out, show
 from app.domain.events import instant_text
+from app.garbage import collect_less_often
 from app.operations.run_billing import find_run, run_billing, start_billing_run
 from app.operations.run_catalog_jobs import LONGEST_BEFORE_BILLING_SECONDS, run_catalog_jobs
 from app.settings import Settings
@@ -38,6 +39,7 @@ def close(
 ) -> None:
     """Bill every period that has ended at or before an instant and is not issued yet."""
     settings = Settings.from_environment()
+    collect_less_often()
     with opened(settings) as database:
         run = close_all(
             database, settings, through=instant(through), issue=issue, dry_run=dry_run,

@@ -15,6 +15,7 @@ import uvicorn
 
 from app.commands.bounded_http import BoundedHttp
 from app.commands.terminal import fail
+from app.garbage import collect_less_often
 from app.observability.exposition import METRICS_DIRECTORY
 from app.observability.logs import logging_config
 from app.settings import Settings
@@ -49,6 +50,7 @@ def work(
     settings = Settings.from_environment()
     check_schema(settings.database_url)
     _check_free(metrics_host, metrics_port)
+    collect_less_often()
     _run("app.main:create_worker", settings, host=metrics_host, port=metrics_port, workers=1)
 
 

@@ -15,6 +15,7 @@ from app.documents.simulation_csv import render_simulation_csv
 from app.documents.simulation_svg import render_simulation_svg
 from app.domain.money import amount_text
 from app.domain.simulations import SimulatedPlan, Simulation, SimulationRequest, TenantChange, Totals, with_changes
+from app.garbage import collect_less_often
 from app.operations.simulate_plan import check_simulation, plan_of_catalog, simulate_plan, tenants_due
 from app.settings import Settings
 from app.storage.database import Database
@@ -44,6 +45,7 @@ def simulate(
     quiet: Quiet = False,
 ) -> None:
     """Compare a plan with what is in force, tenant by tenant, over what was used. Nothing is written down."""
+    collect_less_often()
     with opened(Settings.from_environment()) as database:
         request = SimulationRequest(
             _plan(database, plan), _moment(start), _moment(end), tuple(tenant) if tenant else None,
