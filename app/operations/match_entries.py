@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -177,7 +178,7 @@ def pay(
     entry = kept.entry
     today = local_date(now, ZoneInfo(seller.time_zone))
     payment = Payment(
-        payer_id, kept.entry_id, kept.seller_id, entry.amount, entry.amount, entry.currency,
+        payer_id, _payment_id(kept), kept.seller_id, entry.amount, entry.amount, entry.currency,
         min(entry.paid_on, today), now, METHOD, (entry.references or (entry.end_to_end_id,))[0][:255],
         note=entry.text[:1000], source="bank",
     )  # fmt: skip
@@ -187,6 +188,12 @@ def pay(
     tell_payment(connection, "payment.recorded", payment, now=now)
     link(connection, kept, payment, way, now)
     return payment
+
+
+def _payment_id(kept: KeptEntry) -> UUID:
+    """The same for the same entry of the same seller: of two sellers who were told of one movement each has its own."""
+    named = kept.seller_id.bytes + kept.entry_id.bytes
+    return UUID(bytes=blake2b(named, digest_size=16, person=b"bank payment").digest())
 
 
 def link(connection: Connection, kept: KeptEntry, payment: Payment, way: MatchedBy, now: datetime) -> None:

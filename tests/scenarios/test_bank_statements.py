@@ -263,3 +263,20 @@ def test_a_statement_belongs_to_the_seller_whose_account_it_is_of(api: Api) -> N
     assert send(api, content, seller="garage")["seller"] == "garage"
     assert send(api, camt053(Booking("1.00"), account="DE89370400440532013000"))["seller"] == "garage"
     assert api.call("POST", "/v1/bank-statements", content=content, params={"seller": "nobody"}).status_code == 422
+
+
+def test_a_movement_told_to_two_sellers_is_a_payment_to_each_that_says_so(api: Api) -> None:
+    """A file that was sent for the wrong seller first: what acme paid is assigned there, and then where it belongs."""
+    acme, _ = billed(api)
+    api.put("/v1/tenants/lender", ACME | {"subjects": [], "legal": {"name": "Lender SAS", "iban": IBAN}})
+    content = camt053(Booking("42.00", text="?"))
+    for seller in ("lender", "garage"):
+        assert send(api, content, seller=seller)["unmatched"] == 1
+    told = {entry["seller"]: entry["id"] for entry in entries(api)}
+    api.post(f"/v1/bank-entries/{told['lender']}/assign", {"tenant": "acme"})
+    api.post(f"/v1/bank-entries/{told['garage']}/assign", {"tenant": "acme"})
+
+    paid = [(one["seller"], one["amount"]) for one in api.get("/v1/payments")["data"]]
+    assert sorted(paid) == [("garage", "42.00"), ("lender", "42.00")]
+    assert due(api, acme) == "0.00"
+    check_books(api)
