@@ -140,6 +140,6 @@ def _bucket(request: Request) -> Bucket | None:
     for name in BUCKETS:
         if text is not None and text.replace(" ", "+") == name:
             return name
-    if text:
+    if text is not None:
         raise InvalidInput.at("bucket", f"bucket must be one of {', '.join(BUCKETS)}")
     return None
