@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -116,6 +117,13 @@ def test_decimals_come_back_as_they_were_sent(api: Api) -> None:
 # --- neighbours -------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def one_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While something is held, a second transaction begins only for what is larger than all that is sent here."""
+    monkeypatch.setattr(group_commit, "SMALL_GROUP_BYTES", 2**40)
+    monkeypatch.setattr(group_commit, "MAX_GROUP_BYTES_OF_MANY", group_commit.MAX_GROUP_BYTES)
+
+
 @dataclass
 class Intake:
     """The service's intake, whose transactions wait to begin while they are held; it knows the size of each."""
@@ -141,9 +149,6 @@ class Intake:
         """The answers to requests that all waited for one transaction, but for those that were refused before."""
         self.groups.clear()
         self._go.clear()
-        # While something is held, a second transaction begins only for what is larger than all that is sent here.
-        group_commit.SMALL_GROUP_BYTES = 2**40
-        group_commit.MAX_GROUP_BYTES_OF_MANY = group_commit.MAX_GROUP_BYTES
         first = [asyncio.create_task(self.post(EMPTY))]
         while not self.groups:
             await asyncio.sleep(0.001)
@@ -171,6 +176,7 @@ async def intake(database_url: str) -> AsyncIterator[Intake]:
         yield Intake(app, client)
 
 
+@pytest.mark.usefixtures("one_group")
 def test_whoever_shares_a_transaction_with_any_body_is_kept(database_url: str) -> None:
     """Two bodies of any kind and three good events wait together."""
     with service(database_url) as api:
