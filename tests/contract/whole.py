@@ -12,11 +12,10 @@ from tests.contract.running import EXAMPLES, Report, application, run, seed
 
 # Boundary values of a body are many, of a plan so many that to make them takes longer than to send all else: those are
 # left to the random ones. A body is refused for its form before a database is asked, and a patched object as one that
-# is put: each is sent once, the large ones to SQLite and all else to PostgreSQL; in a long run all of them to SQLite.
+# is put: each is sent once.
 PLANS = "POST /v1/simulations|PUT /v1/plans/|(PUT|POST) /v1/subscriptions/"
-LARGE = "POST /v1/credit-grants|PUT /v1/(tenants|meters|coupons)/"
-NOT_TO_SQLITE = f"^(PATCH |{PLANS})" if EXAMPLES else f"^(?!{LARGE})"
-NOT_TO_POSTGRESQL = f"^(PATCH |{PLANS}|{LARGE})"
+TWICE = f"^(PATCH |{PLANS})"
+LARGE_BODIES = f"^(PATCH |{PLANS}|POST /v1/credit-grants|PUT /v1/(tenants|meters|coupons)/)"
 # These need a draft, or an issued invoice, which somebody may have taken before; test_links.py finds them one.
 STATE_BOUND = {
     "POST /v1/invoices/{id}/issue", "POST /v1/invoices/{id}/discard", "PATCH /v1/invoices/{id}",
