@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from app.garbage import collect_less_often
 from app.observability.metrics import RETRIES
 from benchmarks import billing
 from benchmarks.alerts import ingest_watched, look_at_tenants
@@ -260,6 +261,7 @@ class Bench:
 
 def main() -> None:
     options = _options()
+    collect_less_often()  # as the service does, whose parts run in this process too
     err = Console(stderr=True)
     columns = (
         SpinnerColumn(),
