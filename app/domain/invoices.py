@@ -9,10 +9,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Literal
+from uuid import UUID
 
 from app.domain.charge_models import Component, keep_component
 from app.domain.credit import CreditUse
 from app.domain.events import instant_text
+from app.domain.ids import parse_public_id
 from app.domain.kept_parties import keep_party, keep_references, keep_set
 from app.domain.money import ZERO, plain, round_amount
 from app.domain.parties import NO_REFERENCES, REFERENCE_NAMES, Address, BuyerReferences, Party
@@ -188,6 +190,17 @@ def line_groups(invoice: Invoice) -> tuple[LineGroup, ...]:
     return tuple(
         LineGroup(name, tuple(own), sum((line.amount for line in own), ZERO)) for name, own in lines.items()
     )  # fmt: skip
+
+
+def units_drawn(lines: Iterable[InvoiceLine]) -> dict[UUID, Decimal]:
+    """What the lines draw from each grant of prepaid units, less what they give back to it, as their traces say."""
+    sums: dict[UUID, Decimal] = {}
+    for line in lines:
+        for name, amount in line.trace.get("drawn", ()):
+            key = parse_public_id("cg", name)
+            if key is not None:
+                sums[key[1]] = sums.get(key[1], ZERO) + Decimal(amount)
+    return sums
 
 
 def totals(

@@ -15,7 +15,8 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app.domain.credit import Entry, Grant
-from app.domain.ids import parse_public_id, public_id
+from app.domain.ids import public_id
+from app.domain.invoices import units_drawn
 from app.domain.money import ZERO, plain
 from app.storage import credit_store, invoice_store
 from app.storage.invoice_store import StoredInvoice
@@ -83,11 +84,8 @@ def _document_differences(
     said: dict[UUID, Decimal] = {}
     for use in invoice.allowances:
         said[use.grant_id] = said.get(use.grant_id, ZERO) + sign * use.amount
-    for line in invoice.lines:
-        for name, text in line.trace.get("drawn", ()):
-            key = parse_public_id("cg", name)
-            if key is not None:
-                said[key[1]] = said.get(key[1], ZERO) + Decimal(text)
+    for grant_id, amount in units_drawn(invoice.lines).items():
+        said[grant_id] = said.get(grant_id, ZERO) + amount
     booked: dict[UUID, Decimal] = {}
     for entry in entries:
         kind = grants[entry.grant_id].kind if entry.grant_id in grants else ""

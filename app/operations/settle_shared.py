@@ -25,7 +25,7 @@ from app.domain.coupons import AppliedCoupon, reduction
 from app.domain.credit import Grant, burn_order
 from app.domain.events import instant_text, parse_instant
 from app.domain.ids import parse_public_id, public_id
-from app.domain.invoices import BY_HAND, Invoice, InvoiceLine
+from app.domain.invoices import BY_HAND, Invoice, InvoiceLine, units_drawn
 from app.domain.kept_terms import keep_terms, read_terms
 from app.domain.marks import shares
 from app.domain.meters import apply_rounding, convert
@@ -206,7 +206,7 @@ class _Work:
         self._tenant_id = subscription.tenant_id
         self._pools: dict[str, PoolState] = {}
         self._pool_uses: list[PoolUse] = []
-        drawn = _units_drawn(books.beside)
+        drawn = units_drawn(books.beside)
         self._grants = {
             one.grant_id: replace(one, left=one.left - drawn.get(one.grant_id, ZERO))
             for one in credit_store.open_grants(connection, self._tenant_id, "units")
@@ -517,17 +517,6 @@ def _cap(group: _Group, excess: Decimal, currency: str) -> Decimal:
                 member.amount -= off
         taken += part
     return taken
-
-
-def _units_drawn(lines: Iterable[InvoiceLine]) -> dict[UUID, Decimal]:
-    """What these lines draw from each grant of prepaid units."""
-    sums: dict[UUID, Decimal] = {}
-    for line in lines:
-        for name, amount in line.trace.get("drawn", ()):
-            key = parse_public_id("cg", name)
-            if key is not None:
-                sums[key[1]] = sums.get(key[1], ZERO) + Decimal(amount)
-    return sums
 
 
 def _taken_off(applied: AppliedCoupon, line: InvoiceLine) -> Decimal:

@@ -31,24 +31,23 @@ class InstantRow:
         return BillingInstant(self.local_date, self.at)
 
 
-def lock_subscription(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> bool:
+def lock_subscription(connection: Connection, tenant_id: UUID, subscription_id: UUID) -> None:
     """Locks the subscription's row until the transaction ends: close, correct, issue and credit all begin with this.
     For a document of SEVERAL they are all rows of the tenant, in order."""
     query = sa.select(subscriptions.c.subscription_id).where(subscriptions.c.tenant_id == tenant_id)
     if subscription_id != SEVERAL:
         query = query.where(subscriptions.c.subscription_id == subscription_id)
-    return bool(connection.execute(query.order_by(subscriptions.c.subscription_id).with_for_update()).all())
+    connection.execute(query.order_by(subscriptions.c.subscription_id).with_for_update()).all()
 
 
-def lock_subscriptions(connection: Connection, keys: Collection[tuple[UUID, UUID]]) -> set[UUID]:
-    """The same for several, (tenant, subscription) each: their rows are locked in one order, whoever asks. The tenants
-    of those that there are."""
-    query = sa.select(subscriptions.c.tenant_id).where(
+def lock_subscriptions(connection: Connection, keys: Collection[tuple[UUID, UUID]]) -> None:
+    """The same for several, (tenant, subscription) each: their rows are locked in one order, whoever asks."""
+    query = sa.select(subscriptions.c.subscription_id).where(
         subscriptions.c.tenant_id.in_(sorted({key[0] for key in keys})),
         subscriptions.c.subscription_id.in_(sorted({key[1] for key in keys})),
     )
     query = query.order_by(subscriptions.c.tenant_id, subscriptions.c.subscription_id)
-    return set(connection.execute(query.with_for_update()).scalars())
+    connection.execute(query.with_for_update()).all()
 
 
 def subscriptions_of(connection: Connection, tenant_ids: Collection[UUID]) -> list[tuple[UUID, UUID]]:

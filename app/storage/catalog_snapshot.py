@@ -11,6 +11,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -72,7 +73,7 @@ class Snapshot:
         theirs waits for a look-up of its own."""
         rows = connection.execute(sa.select(tenant_subjects).limit(_FEW + 1)).all()
         if len(rows) <= _FEW:
-            self._subjects.update(_by_subject({row.subject for row in rows}, sorted(rows, key=_from_at)))
+            self._subjects.update(_by_subject({row.subject for row in rows}, sorted(rows, key=attrgetter("from_at"))))
 
     def look_up(self, connection: Connection, subjects: set[str], resource_keys: set[str]) -> None:
         """Remembers what the database says of those not looked up before."""
@@ -92,11 +93,6 @@ def _by_subject(subjects: Iterable[str], rows: Iterable[Any]) -> dict[str, tuple
         found[row.subject][0].append(row.from_at)
         found[row.subject][1].append(row.tenant_id)
     return found
-
-
-def _from_at(row: Any) -> datetime:
-    at: datetime = row.from_at
-    return at
 
 
 def _chunks(items: set[str]) -> Iterable[list[str]]:

@@ -1,4 +1,4 @@
-"""Insert-unless-there, in the one spelling that both databases share."""
+"""Insert-unless-there and insert-or-change, in the one spelling that both databases share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *,
 
 @lru_cache
 def _put(dialect: str, table: Table, changing: str) -> Any:
-    inserted = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+    inserted = _insert_into(dialect, table)
     changes = {changing: inserted.excluded[changing]}
     return inserted.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
 
@@ -38,5 +38,8 @@ def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> boo
 
 
 def _insert(connection: Connection, table: Table) -> Any:
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return insert(table).on_conflict_do_nothing()
+    return _insert_into(connection.dialect.name, table).on_conflict_do_nothing()
+
+
+def _insert_into(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
